@@ -1,0 +1,5 @@
+"""`python -m guppylm` is the command `guppylm`."""
+
+from guppylm.cli import main
+
+main()

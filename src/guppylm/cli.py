@@ -1,0 +1,238 @@
+"""The command line. It parses, calls and prints; what it calls is imported when it is needed, since torch takes seconds."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import guppylm
+from guppylm.data.character import CharacterError
+from guppylm.errors import RunError
+
+BEGAN = time.monotonic()  # --minutes counts from the command
+
+app = typer.Typer(
+    help="A language model small enough to understand completely: a fish that learns to talk in five minutes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunArgument = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run folder. Default: the newest under runs/.")]
+Character = Annotated[str, typer.Option(help="A character that ships, or a folder with a character.toml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """The command `guppylm`: errors go to stderr in plain words; exit status 2 for wrong use, 1 for failure."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except KeyboardInterrupt:
+        status, message = 130, "stopped"
+    except BrokenPipeError:
+        status, message = 1, ""
+    except (RunError, CharacterError) as error:
+        status, message = 1, str(error)
+        if debug:
+            raise
+    except ValueError as error:
+        status, message = 2, str(error)
+        if debug:
+            raise
+    if message:
+        print(f"guppylm: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"guppylm {guppylm.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """A language model small enough to understand completely: a fish that learns to talk in five minutes."""
+
+
+@app.command(epilog="Example: guppylm train --minutes 5 --seed 1")
+def train(
+    character: Character = "guppy",
+    preset: Annotated[str, typer.Option(help="The model: fry (1 M parameters), guppy (8.7 M) or koi (34 M).")] = "guppy",
+    minutes: Annotated[float | None, typer.Option(help="From now to the first reply. Default: 5.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train for so many weight updates instead.")] = None,
+    rows: Annotated[int, typer.Option(help="Conversations to train on.")] = 60_000,
+    out: Annotated[Path | None, typer.Option(help="The run folder. Default: runs/ and the character's name.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the data, the weights and the order of the rows.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in that folder first.")] = False,
+) -> None:
+    """Train a fish: data, tokenizer, model, then replies to ten prompts."""
+    if minutes is not None and steps is not None:
+        raise ValueError("--minutes and --steps both say how long; give one")
+    from guppylm.data.character import load_character
+    from guppylm.fish import load
+    from guppylm.training.progress import Terminal
+    from guppylm.training.run import run_training
+
+    where = out or Path("runs") / Path(character).name
+    with Terminal() as reporter:
+        try:
+            run = run_training(character, minutes, steps, preset, out, seed, rows, resume, overwrite, reporter, BEGAN)
+        except KeyboardInterrupt:
+            saved = (where / "training_state.safetensors").exists()
+            again = f"guppylm train --resume --out {where}" if saved else "the same command, training had not begun"
+            reporter.say(f"\nstopped; to go on: {again}")
+            raise
+        fish = load(run.path)
+        for number, prompt in enumerate(load_character(run.config().character).prompts):
+            reply = fish.reply(prompt, seed=seed)
+            if number == 0:
+                reporter.say(f"the first reply after {time.monotonic() - BEGAN:.0f} s; the run is in {run.path}\n")
+            print(f"{prompt}\n  -> {_printable(reply)}")
+    print(f"\ntalk to it: guppylm chat {run.path}")
+
+
+@app.command(epilog='Example: guppylm chat --prompt "i got you a new castle" --seed 1')
+def chat(
+    run: RunArgument = None,
+    prompt: Annotated[str | None, typer.Option(help="Answer this and exit; - answers each line of standard input.")] = None,
+    temperature: Annotated[float, typer.Option(help="0: always the likeliest token; 1: as likely as the model thinks.")] = 0.7,
+    top_k: Annotated[int, typer.Option(help="Draw from the k likeliest tokens; 0: from all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that together have this probability.")] = 1.0,
+    min_p: Annotated[float, typer.Option(help="Draw from tokens at least this fraction as likely as the likeliest.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="The same seed, prompt and settings give the same reply.")] = None,
+) -> None:
+    """Talk to a fish. Each message stands alone: it forgets the one before."""
+    if prompt is not None and not prompt.strip():
+        raise ValueError('the prompt is empty; say something, for example --prompt "hi guppy"')
+    from guppylm.fish import load
+    from guppylm.inference.sampling import SamplingConfig
+
+    sampling = SamplingConfig(temperature, top_k, top_p, min_p)
+    fish = load(run)
+
+    def answer(text: str) -> None:
+        left_out = fish.left_out(text)
+        if left_out:
+            print(f"(too long: the first {left_out:,} characters are left out)", file=sys.stderr)
+        for piece in fish.stream(text, seed, sampling):
+            print(_printable(piece), end="", flush=True)
+        print(flush=True)
+
+    if prompt is not None and prompt != "-":
+        answer(prompt)
+    elif prompt == "-" or not sys.stdin.isatty():
+        for line in sys.stdin:
+            if line.strip():
+                answer(line.strip())
+    else:
+        _talk(fish.run.config().character, answer)
+
+
+def _talk(name: str, answer: Callable[[str], None]) -> None:
+    print(f"talking to {Path(name).name}. an empty line or ctrl-d ends it.")
+    while True:
+        try:
+            line = input("\nyou   > ")
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        if not line.strip():
+            return
+        print(f"{Path(name).name:5} > ", end="", flush=True)
+        answer(line)
+
+
+def _printable(text: str) -> str:
+    """Text without control characters: a model can say any byte, a terminal should not obey it."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+
+
+@app.command(epilog="Example: guppylm data --out data --rows 60000")
+def data(
+    character: Character = "guppy",
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("data"),
+    rows: Annotated[int, typer.Option(help="Training conversations.")] = 60_000,
+    seed: Annotated[int, typer.Option(help="Of the drawn rows; what is held out does not depend on it.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write a character's conversations (JSON lines) and print their statistics."""
+    from dataclasses import asdict
+
+    from guppylm.data.character import load_character
+    from guppylm.data.conversations import write_conversations
+
+    if rows < 1:
+        raise ValueError(f"rows is {rows}; it must be at least 1")
+    began = time.monotonic()
+    try:
+        statistics = write_conversations(load_character(character), out, rows, seed)
+    except OSError as error:
+        raise RunError(f"{out} can't be written: {error.strerror}; choose another folder with --out") from error
+    if as_json:
+        print(json.dumps(asdict(statistics)))
+        return
+    print(f"{sum(statistics.rows.values()):,} conversations in {out} after {time.monotonic() - began:.1f} s")
+    for name, count in statistics.rows.items():
+        print(f"  {name:18} {count:>8,}")
+    print(
+        f"in train: {statistics.distinct_prompts:,} distinct prompts, {statistics.distinct_replies:,} replies, "
+        f"{statistics.distinct_pairs:,} pairs"
+    )
+    print(
+        f"held out: {statistics.held_out_asks} asks, {sum(map(len, statistics.held_out_words.values()))} words; "
+        f"{statistics.removed_mass:.2%} of replies"
+    )
+
+
+@app.command("eval", epilog="Example: guppylm eval runs/guppy --json")
+def evaluate(run: RunArgument = None, as_json: Json = False) -> None:
+    """Score a fish: how far from perfect, does it understand new phrasings, does it listen."""
+    from guppylm.evaluation.scorecard import evaluate as score
+    from guppylm.fish import load
+
+    card = score(load(run))
+    if as_json:
+        print(json.dumps(card.to_dict()))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", "95 %", "rows", title=f"{card.run}")
+    for name, loss in card.losses.items():
+        reach = 1.96 * loss.gap_standard_error
+        table.add_row(f"loss, {name} (nats a reply token)", f"{loss.loss_nats:.3f}", "", f"{loss.rows:,}")
+        table.add_row(f"floor, {name}", f"{loss.floor_nats:.3f}")
+        table.add_row(f"gap, {name}", f"{loss.gap_nats:.3f}", f"{loss.gap_nats - reach:.3f} to {loss.gap_nats + reach:.3f}")
+        table.add_row(f"bits per byte, {name}", f"{loss.bits_per_byte:.3f}", end_section=True)
+    for temperature, topic in card.on_topic.items():
+        for label, share in (("", topic.share), (", prompts shuffled", topic.shuffled)):
+            name = f"on_topic, test_unseen_ask, temperature {temperature}{label}"
+            table.add_row(name, f"{share.value:.3f}", f"{share.low:.3f} to {share.high:.3f}", f"{share.count:,}")
+    table.add_section()
+    for name, echo in card.slot_echo.items():
+        if echo is not None:
+            table.add_row(f"slot_echo, {name}", f"{echo.value:.3f}", f"{echo.low:.3f} to {echo.high:.3f}", f"{echo.count:,}")
+    console = Console()
+    console.print(table)
+    if card.confusion:
+        console.print("replies off topic, commonest first:")
+        for asked, answered, times in card.confusion[:10]:
+            console.print(f"  {times:4} x  asked {asked!r}, answered {answered!r}", highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    main()

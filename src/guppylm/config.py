@@ -1,0 +1,82 @@
+"""Every dial of the model and of its training, with the presets fry, guppy and koi."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+PRECISIONS = ("float32", "bfloat16")
+
+C = TypeVar("C", "ModelConfig", "TrainConfig")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of the transformer. The defaults are Guppy's: 8,726,016 parameters."""
+
+    vocabulary_size: int = 4096  # tokens it can read and say
+    context: int = 128  # tokens it can look back on
+    layers: int = 6
+    width: int = 384  # numbers in a token's vector
+    heads: int = 6  # each looks with width / heads of them
+    mlp_width: int = 768
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) < 1:
+                raise ValueError(f"{field.name} is {getattr(self, field.name)}; it must be at least 1")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads; make it a multiple")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the model is trained."""
+
+    steps: int = 400  # weight updates
+    tokens_per_step: int = 2048  # read for one update
+    matrix_learning_rate: float = 0.012  # Muon: how far, in units of the matrix's own scale, one step moves it
+    learning_rate: float = 0.006  # Adam: embeddings, gains and biases
+    momentum: float = 0.95
+    warmup_steps: int = 10  # the learning rate climbs to its full value
+    seed: int = 1  # of the weights and of the order of the rows
+    precision: str = "float32"  # of the matrix products; "bfloat16" where the machine is faster with it
+    evaluations: int = 16  # looks at the validation rows along the way
+    evaluation_rows: int = 128  # how many of them
+    snapshots: int = 8  # sets of weights, and replies to five prompts, kept along the way
+    save_seconds: float = 60.0  # between two saves of the training state
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "tokens_per_step", "evaluations", "evaluation_rows", "snapshots"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"no precision {self.precision!r}; there are {', '.join(PRECISIONS)}")
+
+
+PRESETS = {
+    "fry": ModelConfig(layers=3, width=128, heads=4, mlp_width=256),  # about 1 M parameters: for experiments
+    "guppy": ModelConfig(),
+    "koi": ModelConfig(layers=10, width=512, heads=8, mlp_width=2048),  # about 34 M: for those with a GPU
+}
+
+
+def preset(name: str) -> ModelConfig:
+    """The model of that name. Raises ValueError for an unknown one."""
+    if name not in PRESETS:
+        raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def from_dict(kind: type[C], values: dict[str, Any]) -> C:
+    """A config from its saved form. Raises ValueError for an unknown, missing or mistyped key."""
+    fields = {field.name: field.type for field in dataclasses.fields(kind)}
+    for name in values:
+        if name not in fields:
+            raise ValueError(f"{kind.__name__} has no {name!r}; it knows {', '.join(fields)}")
+    for name, kind_of_value in fields.items():
+        if name not in values:
+            raise ValueError(f"{kind.__name__} lacks {name!r}")
+        allowed = (int, float) if kind_of_value is float else kind_of_value
+        if not isinstance(values[name], allowed) or isinstance(values[name], bool):  # type: ignore[arg-type]
+            raise ValueError(f"{name} is {values[name]!r}; it must be of type {kind_of_value.__name__}")  # type: ignore[union-attr]
+    return kind(**values)

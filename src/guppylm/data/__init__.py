@@ -1,0 +1,1 @@
+"""From a character sheet to batches of tokens."""

@@ -1,0 +1,85 @@
+"""Rows of tokens to tensors. Rows of like length share a batch, so hardly a token is padding."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from guppylm.data.tokenizer import Rendered
+
+
+class Batch(NamedTuple):
+    """What the model reads, what it should have said next, and where that counts. All (rows, time)."""
+
+    ids: Tensor
+    targets: Tensor  # targets[i, t] is the token after ids[i, t]
+    counts: Tensor  # bool: true where the target is part of a reply
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class Batches:
+    """All batches of a training: batch number `step` is a function of the rows, the seed and `step` alone."""
+
+    def __init__(self, rows: Sequence[Rendered], tokens_per_step: int, seed: int, context: int) -> None:
+        rows = [row for row in rows if len(row.ids) <= context + 1]
+        if not rows:
+            raise ValueError("no conversation fits the context; make the context larger or the conversations shorter")
+        self.rows = rows
+        self.tokens_per_step = tokens_per_step
+        self.seed = seed
+        self.lengths = np.array([len(row.ids) for row in rows])
+        self._epoch = -1
+        self._plan: list[npt.NDArray[np.int64]] = []
+        self._first = 0  # the step that the planned epoch begins with
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of this step. Steps may be asked for in any order; going forward is fast."""
+        if step < self._first:
+            self._epoch, self._plan, self._first = -1, [], 0
+        while step >= self._first + len(self._plan):
+            self._first += len(self._plan)
+            self._epoch += 1
+            self._plan = self._plan_epoch(self._epoch)
+        return collate([self.rows[number] for number in self._plan[step - self._first]])
+
+    def _plan_epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        """Row numbers of each batch: rows in random order, sorted by length, cut into batches, batches in random order."""
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(len(self.rows))
+        order = order[np.argsort(self.lengths[order], kind="stable")]
+        tokens = np.cumsum(self.lengths[order])
+        ends = np.flatnonzero(np.diff(tokens // self.tokens_per_step)) + 1  # a batch ends where a full budget is passed
+        batches = np.split(order, ends)
+        return [batches[number] for number in random.permutation(len(batches))]
+
+
+def collate(rows: Sequence[Rendered]) -> Batch:
+    """One batch of these rows, the shorter ones padded at their end, where the causal mask keeps padding unseen."""
+    width = max(len(row.ids) for row in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    counts = torch.zeros(len(rows), width, dtype=torch.bool)
+    for place, row in enumerate(rows):
+        ids[place, : len(row.ids)] = torch.tensor(row.ids)
+        counts[place, : len(row.ids)] = torch.tensor(row.is_reply)
+    return Batch(ids[:, :-1], ids[:, 1:], counts[:, 1:])
+
+
+def in_order(rows: Sequence[Rendered], tokens_per_batch: int) -> list[tuple[list[int], Batch]]:
+    """All rows once, for evaluation: (row numbers, batch), rows of like length together."""
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number].ids))
+    batches: list[tuple[list[int], Batch]] = []
+    chosen: list[int] = []
+    for number in order:
+        if chosen and (len(chosen) + 1) * len(rows[number].ids) > tokens_per_batch:
+            batches.append((chosen, collate([rows[n] for n in chosen])))
+            chosen = []
+        chosen.append(number)
+    if chosen:
+        batches.append((chosen, collate([rows[n] for n in chosen])))
+    return batches

@@ -1,0 +1,80 @@
+"""How far from perfect: the loss on replies, the floor that no model can pass, and the gap between the two.
+
+The floor is the replies' own surprisal under the grammar that made them. It is known exactly, because a prompt
+determines its turn and its bindings. A model's cross-entropy is that floor plus its distance from perfect.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from guppylm.data.batches import Batch, in_order
+from guppylm.data.conversations import Row
+from guppylm.data.tokenizer import Rendered, Tokenizer
+from guppylm.model import Transformer
+
+TOKENS_PER_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class LossReport:
+    """Means over all reply tokens of some rows, each reply's end token included. Nats unless said."""
+
+    loss_nats: float
+    floor_nats: float
+    gap_nats: float  # loss - floor
+    gap_standard_error: float  # over rows
+    bits_per_byte: float  # the loss over the bytes of the replies, so that tokenizers can be compared
+    rows: int
+    tokens: int
+
+
+def reply_loss(model: Transformer, batch: Batch, precision: str) -> Tensor:
+    """Mean cross-entropy of the batch's reply tokens, in nats."""
+    device = batch.ids.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = model(batch.ids, only=batch.counts)
+    return F.cross_entropy(logits.float(), batch.targets[batch.counts])
+
+
+@torch.inference_mode()
+def row_losses(model: Transformer, rendered: Sequence[Rendered], precision: str = "float32") -> Tensor:
+    """Each row's summed loss over its reply tokens, in nats: (rows,), float64."""
+    device = model.token_embedding.weight.device
+    sums = torch.zeros(len(rendered), dtype=torch.float64)
+    for numbers, batch in in_order(rendered, TOKENS_PER_BATCH):
+        there = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = model(there.ids, only=there.counts)
+        losses = F.cross_entropy(logits.float(), there.targets[there.counts], reduction="none")
+        place = there.counts.nonzero()[:, 0].cpu()  # the row in the batch that each loss belongs to
+        sums[numbers] = torch.zeros(len(numbers), dtype=torch.float64).index_add(0, place, losses.double().cpu())
+    return sums
+
+
+def loss_report(model: Transformer, tokenizer: Tokenizer, rows: Sequence[Row], precision: str = "float32") -> LossReport:
+    """The figures for rows that carry their surprisal (those of validation and the tests). Raises ValueError otherwise."""
+    if not rows or any(row.surprisal is None for row in rows):
+        raise ValueError("the gap needs rows that carry their surprisal: those of validation and of the tests")
+    rendered = tokenizer.render_all([(row.prompt, row.reply) for row in rows])
+    losses = row_losses(model, rendered, precision)
+    floors = torch.tensor([row.surprisal for row in rows], dtype=torch.float64)
+    tokens = torch.tensor([sum(row.is_reply) for row in rendered], dtype=torch.float64)
+    total = float(tokens.sum())
+    gap = float((losses - floors).sum()) / total
+    residuals = (losses - floors) - gap * tokens  # a ratio of means: its error by linearisation
+    error = float(residuals.pow(2).sum().sqrt()) / total
+    byte_count = sum(len(row.reply.encode()) for row in rows)
+    return LossReport(
+        loss_nats=float(losses.sum()) / total,
+        floor_nats=float(floors.sum()) / total,
+        gap_nats=gap,
+        gap_standard_error=error,
+        bits_per_byte=float(losses.sum()) / math.log(2) / byte_count,
+        rows=len(rows),
+        tokens=int(total),
+    )

@@ -1,0 +1,66 @@
+"""The object that a notebook, a test or the command line talks to."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from guppylm.checkpoint import RunFolder, newest_run
+from guppylm.data.tokenizer import Tokenizer
+from guppylm.errors import RunError
+from guppylm.inference.engine import reply_to_all, stream_text
+from guppylm.inference.sampling import SamplingConfig
+from guppylm.model import Transformer
+
+
+class Fish:
+    """A trained character: its model and its tokenizer, and the run folder that they come from."""
+
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, run: RunFolder) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.run = run
+
+    def reply(self, prompt: str, seed: int | None = None, sampling: SamplingConfig | None = None) -> str:
+        """The reply to `prompt`. The same seed gives the same reply; None draws afresh. Raises ValueError on no prompt."""
+        return "".join(self.stream(prompt, seed, sampling))
+
+    def stream(self, prompt: str, seed: int | None = None, sampling: SamplingConfig | None = None) -> Iterator[str]:
+        """The same reply, in pieces, as it is made."""
+        check_prompt(prompt)
+        ids, _ = self.tokenizer.render_prompt(prompt, self.model.config.context)
+        return stream_text(self.model, self.tokenizer, ids, sampling or SamplingConfig(), seed)
+
+    def reply_to_all(
+        self, prompts: Sequence[str], seed: int | None = None, sampling: SamplingConfig | None = None
+    ) -> list[str]:
+        """A reply to each of many prompts, many times faster than one by one."""
+        for prompt in prompts:
+            check_prompt(prompt)
+        replies = reply_to_all(self.model, self.tokenizer, prompts, sampling or SamplingConfig(), seed)
+        return [reply.text for reply in replies]
+
+    def left_out(self, prompt: str) -> int:
+        """How many characters at the beginning of `prompt` are dropped because it is too long for the context."""
+        return self.tokenizer.render_prompt(prompt, self.model.config.context)[1]
+
+
+def check_prompt(prompt: str) -> None:
+    """Raises ValueError if there is nothing to reply to."""
+    if not prompt.strip():
+        raise ValueError('there is nothing to reply to; say something, for example "hi guppy"')
+
+
+def load(run: str | Path | None = None) -> Fish:
+    """A fish from a run folder; without one, from the newest under runs/. Raises RunError."""
+    folder = RunFolder(find_run(run))
+    return Fish(folder.model(), folder.tokenizer(), folder)
+
+
+def find_run(run: str | Path | None) -> Path:
+    """The run folder meant by `run`: a path, a name under runs/, or nothing for the newest. Raises RunError."""
+    if run is not None:
+        path = Path(run)
+        return Path("runs") / path if not path.exists() and (Path("runs") / path).is_dir() else path
+    newest = newest_run()
+    if newest is None:
+        raise RunError("there is no trained fish under runs/ yet; `guppylm train` makes one in five minutes")
+    return newest

@@ -1,0 +1,147 @@
+"""The training loop, all of it: forward, loss, backward, step; now and then evaluate, keep the weights, save."""
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+from guppylm.checkpoint import RunFolder, TrainingState, load_strictly
+from guppylm.config import TrainConfig
+from guppylm.data.batches import Batches
+from guppylm.data.conversations import Row
+from guppylm.data.tokenizer import Tokenizer
+from guppylm.evaluation.loss import loss_report, reply_loss
+from guppylm.inference.engine import reply_to_all
+from guppylm.inference.sampling import SamplingConfig
+from guppylm.model import Transformer
+from guppylm.training.optimizer import Optimizer, schedule
+from guppylm.training.progress import Measured, Reporter
+
+SNAPSHOT_AT = (0.0, 0.01, 0.03, 0.08, 0.2, 0.4, 0.7, 1.0)  # of the run: early on, much happens in few steps
+
+
+def new_optimizer(model: Transformer, config: TrainConfig) -> Optimizer:
+    """The optimizer that `config` describes, over all of the model's parameters."""
+    precision = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    return Optimizer(model.named_parameters(), config.matrix_learning_rate, config.learning_rate, config.momentum, precision)
+
+
+def update(
+    model: Transformer, optimizer: Optimizer, batches: Batches, config: TrainConfig, step: int
+) -> tuple[torch.Tensor, int]:
+    """One step of learning: guess, compare, find out which way each weight should go, go. Returns loss and tokens read."""
+    batch = batches[step].to(model.token_embedding.weight.device)
+    loss = reply_loss(model, batch, config.precision)
+    model.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step(step + 1, schedule(step, config.steps, config.warmup_steps))
+    return loss.detach(), batch.ids.numel()
+
+
+def train(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    batches: Batches,
+    validation: Sequence[Row],
+    prompts: Sequence[str],
+    config: TrainConfig,
+    folder: RunFolder,
+    reporter: Reporter,
+    resume: bool = False,
+) -> bool:
+    """Trains `model` in place up to `config.steps`; with `resume`, from the folder's saved state on.
+
+    Returns false if Ctrl-C ended it early; the state is saved then. Raises RunError if it can't be saved.
+    """
+    optimizer = new_optimizer(model, config)
+    step = tokens = 0
+    seconds = 0.0  # spent on updates: looking and saving are not counted
+    if resume:
+        state = folder.load_state(model.token_embedding.weight.device)
+        load_strictly(model.state_dict(), state.weights, str(folder.path))
+        load_strictly(optimizer.state, state.optimizer, str(folder.path))
+        step, tokens, seconds = state.step, state.tokens, state.seconds
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        folder.truncate(name, step if resume else -1)
+    looks = {round(config.steps * n / config.evaluations) for n in range(config.evaluations + 1)}
+    snapshots = {round(config.steps * share) for share in SNAPSHOT_AT}
+    gap: float | None = None
+    recent: deque[float] = deque(maxlen=20)
+
+    def look() -> None:
+        """What is measured and kept between two steps."""
+        nonlocal gap
+        if step in looks:
+            report = loss_report(model, tokenizer, validation[: config.evaluation_rows], config.precision)
+            gap = report.gap_nats
+            entry = {"validation_loss": report.loss_nats, "floor": report.floor_nats, "gap": gap}
+            folder.append("metrics.jsonl", {"step": step, "tokens": tokens, "seconds": round(seconds, 3), **entry})
+        if step in snapshots:
+            folder.save_weights_along_the_way(step, model.state_dict())
+            replies = reply_to_all(model, tokenizer, prompts, SamplingConfig(), config.seed)
+            for prompt, reply in zip(prompts, replies, strict=True):
+                folder.append("samples.jsonl", {"step": step, "tokens": tokens, "prompt": prompt, "reply": reply.text})
+
+    def save() -> None:
+        folder.save_state(TrainingState(step, tokens, seconds, model.state_dict(), optimizer.state))
+
+    last_save = time.monotonic()
+    with _ctrl_c_noted() as stop_wanted:
+        if not resume:
+            look()
+        while step < config.steps and not stop_wanted():
+            began = time.perf_counter()
+            loss, read = update(model, optimizer, batches, config, step)
+            nats = float(loss)
+            elapsed = time.perf_counter() - began
+            step, tokens, seconds = step + 1, tokens + read, seconds + elapsed
+            recent.append(nats)
+            rate = schedule(step - 1, config.steps, config.warmup_steps)
+            entry = {"loss": round(nats, 5), "learning_rate": round(config.matrix_learning_rate * rate, 7)}
+            folder.append(
+                "metrics.jsonl",
+                {
+                    "step": step,
+                    "tokens": tokens,
+                    "seconds": round(seconds, 3),
+                    **entry,
+                    "tokens_per_second": round(read / elapsed),
+                },
+            )
+            look()
+            left = (config.steps - step) * seconds / step
+            reporter.step(Measured(step, config.steps, sum(recent) / len(recent), gap, tokens / seconds, left))
+            if time.monotonic() - last_save > config.save_seconds:
+                save()
+                last_save = time.monotonic()
+        save()
+    return step == config.steps
+
+
+@contextmanager
+def _ctrl_c_noted() -> Iterator[Callable[[], bool]]:
+    """Inside, Ctrl-C is only noted, so that a step and a save are never cut in two; a second Ctrl-C ends at once.
+
+    Only the main thread may do this; elsewhere Ctrl-C works as always, and the last save stands.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    noted = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal noted
+        if noted:
+            raise KeyboardInterrupt
+        noted = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: noted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,98 @@
+"""How a gradient becomes a change of the weights: Muon for the matrices of the blocks, Adam for everything else.
+
+Muon (Jordan et al., 2024, "Muon: An optimizer for hidden layers in neural networks") keeps a running mean of the
+gradients and then makes all directions in that matrix equally strong: a rare lesson moves the weights as far as a
+common one. Adam (Kingma & Ba, 2015, "Adam: A Method for Stochastic Optimization") scales every single weight's step by
+how large its gradients usually are.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+ADAM_BETAS = (0.9, 0.95)  # how much of the running means of gradient and squared gradient is kept at each step
+ADAM_EPSILON = 1e-8
+
+
+def orthogonalise(matrices: Tensor, steps: int = 5, precision: torch.dtype = torch.float32) -> Tensor:
+    """Brings all singular values of each matrix near 1, its singular vectors kept. (n, rows, columns) to the same.
+
+    Newton–Schulz iteration: an odd polynomial of the matrix, applied again and again, pulls every singular value
+    between 0 and 1 towards 1. It needs only matrix products. The coefficients are Muon's: fast rather than exact, so
+    values end between about 0.7 and 1.2.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.transpose(-2, -1) if tall else matrices
+    x = (x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)).to(precision)  # no singular value above 1
+    for _ in range(steps):
+        square = x @ x.transpose(-2, -1)
+        curve = torch.baddbmm(square, square, square, beta=b, alpha=c)  # b·square + c·square²
+        x = torch.baddbmm(x, curve, x, beta=a)  # a·x + curve·x
+    return (x.transpose(-2, -1) if tall else x).to(matrices.dtype)
+
+
+class Optimizer:
+    """Updates a model's parameters in place from their gradients. Its whole memory is a dict of named tensors."""
+
+    def __init__(
+        self,
+        parameters: Iterable[tuple[str, nn.Parameter]],
+        matrix_learning_rate: float,
+        learning_rate: float,
+        momentum: float,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        named = dict(parameters)
+        self.matrices = {name: p for name, p in named.items() if name.startswith("blocks.") and p.ndim == 2}
+        self.others = {name: p for name, p in named.items() if name not in self.matrices}
+        self.matrix_learning_rate = matrix_learning_rate
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.precision = precision  # of the Newton–Schulz products; the weights stay as they are
+        self.state = {f"{name}.momentum": torch.zeros_like(p) for name, p in self.matrices.items()}
+        self.state |= {f"{name}.{kind}": torch.zeros_like(p) for name, p in self.others.items() for kind in ("mean", "square")}
+        self._by_shape: dict[torch.Size, list[str]] = {}
+        for name, p in self.matrices.items():
+            self._by_shape.setdefault(p.shape, []).append(name)
+
+    @torch.no_grad()
+    def step(self, number: int, scale: float) -> None:
+        """One update. `number` counts from 1 (Adam's bias correction); `scale` multiplies both learning rates."""
+        for shape, names in self._by_shape.items():
+            nudges = []
+            for name in names:
+                gradient = _gradient(self.matrices[name])
+                velocity = self.state[f"{name}.momentum"]
+                velocity.lerp_(gradient, 1 - self.momentum)
+                nudges.append(gradient.lerp(velocity, self.momentum))  # Nesterov: look where the velocity leads
+            directions = orthogonalise(torch.stack(nudges), precision=self.precision)
+            size = self.matrix_learning_rate * scale * math.sqrt(max(1, shape[0] / shape[1]))
+            for name, direction in zip(names, directions, strict=True):
+                self.matrices[name].sub_(direction, alpha=size)
+        first, second = ADAM_BETAS
+        for name, p in self.others.items():
+            gradient = _gradient(p)
+            mean, square = self.state[f"{name}.mean"], self.state[f"{name}.square"]
+            mean.lerp_(gradient, 1 - first)
+            square.lerp_(gradient.square(), 1 - second)
+            unbiased_square = square / (1 - second**number)
+            p.addcdiv_(
+                mean, unbiased_square.sqrt_().add_(ADAM_EPSILON), value=-self.learning_rate * scale / (1 - first**number)
+            )
+
+
+def _gradient(p: nn.Parameter) -> Tensor:
+    if p.grad is None:
+        raise RuntimeError("a parameter has no gradient: call backward() before step()")
+    return p.grad
+
+
+def schedule(step: int, steps: int, warmup_steps: int) -> float:
+    """What the learning rates are multiplied by at this step (from 0): a short climb, then straight down to zero."""
+    warmup_steps = min(warmup_steps, steps // 4)
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    return (steps - step) / (steps - warmup_steps)

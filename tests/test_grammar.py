@@ -1,0 +1,182 @@
+"""Templates: what they say, how likely, and what is wrong with the broken ones."""
+
+import hashlib
+import math
+from collections import Counter
+from random import Random
+
+import pytest
+from brute_force import derivations, distribution
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guppylm.data.grammar import Node, Parser, TemplateError, join, probability, readings, sample, split
+from guppylm.data.overlap import Overlap, longest
+from guppylm.data.character import SENTENCE_END, WORD
+
+POOLS = {"object": ["castle", "rock", "old boot"], "food": ["flakes", "peas"], "prefix": ["a", "a b"], "suffix": ["c", "b c"]}
+RULES = {"hey": "(hi|hello:2) [guppy] [,]", "twice": "<hey> <hey>"}
+
+
+def parse(template: str) -> Node:
+    return Parser(POOLS, RULES).parse(template)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "a plain sentence, with punctuation. and don't forget the snail's clitic.",
+        "(one|two:3|three:0.5) of them",
+        "[maybe] [[seldom]] [one|two]",
+        "a {object}. the {object} and a {object:other}.",
+        "{object:other} before {object}",
+        "<hey> <hey> [again|<hey>]",
+        "(a|a|b) [a] [a]",  # many derivations of "a a"
+        "{prefix} {suffix}",  # "a b c" in two ways
+        "({object}|{food}) is {object}",
+        "<twice>, {food}. {food:other}.",
+    ],
+)
+def test_probabilities_equal_brute_force_and_sum_to_one(template: str) -> None:
+    node = parse(template)
+    expected = distribution(node)
+    assert math.isclose(sum(expected.values()), 1.0)
+    for tokens, p in expected.items():
+        assert math.isclose(probability(node, tokens), p)
+        assert split(join(tokens)) == tokens  # a sentence splits in one way only
+    assert probability(node, ("no", "such", "sentence")) == 0.0
+
+
+def test_given_bindings_condition_the_probability() -> None:
+    node = parse("[look,] a {object}. {object:other}. {food}.")
+    for value in (("rock",), ("old", "boot"), ("unheard", "of")):  # a bound word need not be in its pool
+        bound = (("object", value),)
+        expected = distribution(node, bound)
+        assert math.isclose(sum(expected.values()), 1.0)
+        for tokens, p in expected.items():
+            assert math.isclose(probability(node, tokens, bound), p)
+
+
+def test_a_repeated_pool_is_the_same_word_and_other_is_another() -> None:
+    for tokens, _, _ in derivations(parse("{object} {object} {object:other}")):
+        words = join(tokens).replace("old boot", "boot").split()
+        assert words[0] == words[1] != words[2]
+
+
+def test_ambiguous_sentence_sums_over_its_readings() -> None:
+    found = readings(parse("{prefix} {suffix}"), ("a", "b", "c"))
+    assert {join(dict(bound)["prefix"]): p for bound, p in found.items()} == {"a": 0.25, "a b": 0.25}
+
+
+def test_weights_and_optionals_have_their_stated_probability() -> None:
+    assert probability(parse("(a:3|b)"), ("a",)) == 0.75
+    assert probability(parse("[a] b"), ("b",)) == 0.5
+    assert probability(parse("[a|b] c"), ("a", "c")) == 0.25
+
+
+def test_sampling_follows_the_probabilities() -> None:
+    node = parse("(a:3|b) [c] {food}")
+    drawn = Counter(tuple(sample(node, stream)) for stream in [Random(7)] for _ in range(20_000))
+    for tokens, p in distribution(node).items():
+        assert abs(drawn[tokens] / 20_000 - p) < 4 * math.sqrt(p * (1 - p) / 20_000)
+
+
+def test_sampling_gives_the_same_bytes_everywhere() -> None:
+    """Pinned: another machine, Python version or hash seed must draw exactly this."""
+    node, stream = parse("<hey> (look:2|see) a {object}, {object:other} [and {food}]"), Random(2026)
+    text = "\n".join(join(sample(node, stream)) for _ in range(1000))
+    assert hashlib.sha256(text.encode()).hexdigest() == "PINNED"
+
+
+def test_templates_are_normalised() -> None:
+    assert sample(parse("HeLLo Cafe\u0301"), Random(1)) == ["hello", "caf\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("(a|b", "never closed"),
+        ("a|b)", "outside brackets"),
+        ("a]", "never opened"),
+        ("(a|)", "write [words]"),
+        ("[]", "write [words]"),
+        ("a | b", "outside brackets"),
+        ("{unknown}", "unknown slot {unknown}"),
+        ("{objct}", "did you mean object?"),
+        ("<unknown>", "unknown rule <unknown>"),
+        ("{", "unbalanced"),
+        ("bubble[s]", "no space between a bracket and a word"),
+        ("{object}{food}", "no space between a bracket and a word"),
+        ("hello ,you", "no space stands before punctuation"),
+        ("", "empty"),
+        ("(a:0|b)", "weight of 0"),
+    ],
+)
+def test_broken_templates_say_what_is_wrong(template: str, said: str) -> None:
+    with pytest.raises(TemplateError, match="."):
+        parse(template)
+    try:
+        parse(template)
+    except TemplateError as error:
+        assert said in str(error)
+
+
+def test_a_rule_must_not_call_itself() -> None:
+    with pytest.raises(TemplateError, match="<a> -> <b> -> <a>"):
+        Parser({}, {"a": "x <b>", "b": "[y] <a>"}).parse("<a>")
+
+
+def test_other_needs_a_second_word() -> None:
+    with pytest.raises(TemplateError, match="only one"):
+        Parser({"lonely": ["word"]}, {}).parse("{lonely} {lonely:other}")
+
+
+WORDS = st.sampled_from(["a", "b", "c", ",", "."])
+
+
+def nodes() -> st.SearchStrategy[str]:
+    """Random templates, kept small so that brute force can follow."""
+    leaf = st.one_of(WORDS, st.sampled_from(["{object}", "{food}", "{object:other}", "<hey>", "{prefix}", "{suffix}"]))
+    return st.recursive(
+        leaf,
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=3).map(" ".join),
+            st.lists(inner, min_size=1, max_size=3).map(lambda options: "(" + "|".join(options) + ")"),
+            st.tuples(inner, st.integers(1, 5), inner).map(lambda t: f"({t[0]}:{t[1]}|{t[2]})"),
+            inner.map(lambda option: f"[{option}]"),
+        ),
+        max_leaves=6,
+    )
+
+
+@given(nodes())
+def test_random_templates_agree_with_brute_force(template: str) -> None:
+    try:
+        node = parse(template)
+    except TemplateError:
+        return  # "a ,": random words need not make a template
+    expected = distribution(node)
+    assert math.isclose(sum(expected.values()), 1.0)
+    assert math.isclose(sum(probability(node, tokens) for tokens in expected), 1.0)
+    assert all(math.isclose(probability(node, tokens), p) for tokens, p in expected.items())
+    counts = [sum(bool(WORD.fullmatch(token)) for token in tokens) for tokens in expected]
+    assert longest(node, WORD) >= max(counts)
+    assert longest(node, SENTENCE_END) >= 0
+    drawn = tuple(sample(node, Random(template)))
+    assert probability(node, drawn) > 0
+
+
+@given(nodes(), nodes())
+def test_clash_finds_exactly_the_shared_prompts(first: str, second: str) -> None:
+    try:
+        a, b = parse(first), parse(second)
+    except TemplateError:
+        return
+    shared = distribution(a).keys() & distribution(b).keys()
+    found = Overlap().clash(a, b, same_turn=False)
+    assert (found is not None) == bool(shared)
+    assert found is None or found in shared
+    bound_a = {(tokens, tuple(sorted(bound))) for tokens, bound, _ in derivations(a)}
+    bound_b = {(tokens, tuple(sorted(bound))) for tokens, bound, _ in derivations(b)}
+    differ = {t for t, x in bound_a for u, y in bound_b if t == u and x != y}
+    assert (Overlap().clash(a, b, same_turn=True) in differ) == bool(differ)
