@@ -46,7 +46,7 @@ say = ["goodbye. leave the light on.", "go. i will watch the {colour} door and t
 title = "things"
 [[turn]]
 name = "gift"
-ask = ["i got you a {object}", "here is a [new] {object}", "look a {object}", "do you like this {object}", "a {object} for you"]
+ask = ["i got you a {object}", "here is a [new] {object}", "look a {object}", "do you like this {object}", "have a {object}"]
 say = ["a {object}. it is approved.", "the {object} may stay, if it is {colour}."]
 [[turn]]
 name = "hungry"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import CHARACTER, SLOTS, TOPICS, write_character
 
+from conftest import CHARACTER, SLOTS, TOPICS, write_character
 from guppylm.data.character import Character, CharacterError, load_character
 from guppylm.data.grammar import split
 
@@ -80,7 +80,7 @@ def test_broken_toml_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_missing_files_and_topics(tmp_path: Path) -> None:
     assert "topics/ holds no .toml" in problems(tmp_path, topics={})[0]
-    with pytest.raises(CharacterError, match="no character 'nobody'.*guppy"):
+    with pytest.raises(CharacterError, match=r"no character 'nobody'.*guppy"):
         load_character("nobody")
 
 

@@ -91,12 +91,21 @@ def test_loss_is_floor_plus_gap_and_the_floor_is_the_rows_surprisal(trained: Run
 
 
 def test_the_scorecard_of_a_tiny_fish(trained: RunFolder) -> None:
-    card = evaluate(load(trained.path))
+    fish = load(trained.path)
+    card = evaluate(fish)
     assert card.losses["test_fresh"].gap_nats < 1.0
-    for topic in card.on_topic.values():
-        assert 0 <= topic.shuffled.value <= topic.share.value <= 1
+    assert set(card.on_topic) == {"0.7", "1.0"}
     assert card.slot_echo["test_fresh"] is not None
     assert card.to_dict()["losses"]["test_fresh"]["rows"] == 2000
+
+
+def test_a_trained_fish_knows_what_it_was_asked(trained: RunFolder, tiny: Character) -> None:
+    """Phrasings that it has seen: far above what the same replies reach when they are dealt to other prompts."""
+    fish = load(trained.path)
+    rows = list(read_rows(trained.path / "data" / "validation.jsonl"))[:200]
+    result = on_topic(Judge(Conversations(tiny)), rows, lambda prompts: fish.reply_to_all(prompts, seed=1))
+    assert result.share.value > 0.5
+    assert result.shuffled.value < 0.4
 
 
 def test_shares_have_honest_intervals() -> None:

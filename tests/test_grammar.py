@@ -2,17 +2,18 @@
 
 import hashlib
 import math
+import re
 from collections import Counter
 from random import Random
 
 import pytest
-from brute_force import derivations, distribution
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brute_force import derivations, distribution
+from guppylm.data.character import SENTENCE_END, WORD
 from guppylm.data.grammar import Node, Parser, TemplateError, join, probability, readings, sample, split
 from guppylm.data.overlap import Overlap, longest
-from guppylm.data.character import SENTENCE_END, WORD
 
 POOLS = {"object": ["castle", "rock", "old boot"], "food": ["flakes", "peas"], "prefix": ["a", "a b"], "suffix": ["c", "b c"]}
 RULES = {"hey": "(hi|hello:2) [guppy] [,]", "twice": "<hey> <hey>"}
@@ -85,7 +86,7 @@ def test_sampling_gives_the_same_bytes_everywhere() -> None:
     """Pinned: another machine, Python version or hash seed must draw exactly this."""
     node, stream = parse("<hey> (look:2|see) a {object}, {object:other} [and {food}]"), Random(2026)
     text = "\n".join(join(sample(node, stream)) for _ in range(1000))
-    assert hashlib.sha256(text.encode()).hexdigest() == "PINNED"
+    assert hashlib.sha256(text.encode()).hexdigest() == "9d8470f1fb5c8be18e8828e08124ab86e87270c2dc319dac6c280201e6c7c46e"
 
 
 def test_templates_are_normalised() -> None:
@@ -113,12 +114,8 @@ def test_templates_are_normalised() -> None:
     ],
 )
 def test_broken_templates_say_what_is_wrong(template: str, said: str) -> None:
-    with pytest.raises(TemplateError, match="."):
+    with pytest.raises(TemplateError, match=re.escape(said)):
         parse(template)
-    try:
-        parse(template)
-    except TemplateError as error:
-        assert said in str(error)
 
 
 def test_a_rule_must_not_call_itself() -> None:

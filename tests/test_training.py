@@ -193,6 +193,11 @@ class Loud(Silent):
 run_training(sys.argv[1], steps=40, size="fry", rows=300, out=sys.argv[2], resume=sys.argv[3] == "resume", reporter=Loud())
 """
 
+SAVE_AFTER_EACH_STEP = """
+import guppylm.training.loop
+guppylm.training.loop.SAVE_SECONDS = 0.0
+"""
+
 
 def start(character: Path, out: Path, mode: str = "new") -> "subprocess.Popen[str]":
     arguments = [sys.executable, "-c", CHILD, str(character), str(out), mode]
@@ -236,11 +241,8 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_weights(
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_inside_a_save_leaves_a_whole_state(tiny_folder: Path, tmp_path: Path, uninterrupted: RunFolder) -> None:
-    code = CHILD.replace("run_training(sys", "import guppylm.training.loop as loop, dataclasses\nold = loop.train\n"
-    "def often(m, t, b, v, p, config, *rest, **more):\n    return old(m, t, b, v, p, dataclasses.replace(config, save_seconds=0.0), "
-    "*rest, **more)\nimport guppylm.training.run as run\nrun.train = often\nrun_training(sys")
     out = tmp_path / "run"
-    arguments = [sys.executable, "-c", code, str(tiny_folder), str(out), "new"]
+    arguments = [sys.executable, "-c", SAVE_AFTER_EACH_STEP + CHILD, str(tiny_folder), str(out), "new"]
     child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     unfinished = out / "training_state.safetensors.unfinished"
     deadline = time.monotonic() + 60
@@ -271,7 +273,7 @@ def test_resume_needs_something_to_resume(tiny_folder: Path, tmp_path: Path) -> 
 
 def test_an_existing_run_is_not_overwritten_unasked(trained: RunFolder, tiny_folder: Path) -> None:
     before = (trained.path / "model.safetensors").read_bytes()
-    with pytest.raises(RunError, match="already holds a run: --resume.*--overwrite"):
+    with pytest.raises(RunError, match=r"already holds a run: --resume.*--overwrite"):
         run_training(str(tiny_folder), steps=1, out=trained.path)
     assert (trained.path / "model.safetensors").read_bytes() == before
 
@@ -293,7 +295,7 @@ def test_a_full_disk_leaves_the_last_state_whole(trained: RunFolder, tmp_path: P
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match="No space left on device.*resume"):
+    with pytest.raises(RunError, match=r"No space left on device.*resume"):
         folder.save_state(trained.load_state(torch.device("cpu")))
     assert (tmp_path / "training_state.safetensors").read_bytes() == b"the last whole state"
     assert not list(tmp_path.glob("*.unfinished"))

@@ -32,9 +32,9 @@ class ModelConfig:
 class TrainConfig:
     """How the model is trained."""
 
-    steps: int = 400  # weight updates
-    tokens_per_step: int = 2048  # read for one update
-    matrix_learning_rate: float = 0.012  # Muon: how far, in units of the matrix's own scale, one step moves it
+    steps: int = 500  # weight updates
+    tokens_per_step: int = 4096  # read for one update
+    matrix_learning_rate: float = 0.015  # Muon: how far, in units of the matrix's own scale, one step moves it
     learning_rate: float = 0.006  # Adam: embeddings, gains and biases
     momentum: float = 0.95
     warmup_steps: int = 10  # the learning rate climbs to its full value
@@ -42,11 +42,9 @@ class TrainConfig:
     precision: str = "float32"  # of the matrix products; "bfloat16" where the machine is faster with it
     evaluations: int = 16  # looks at the validation rows along the way
     evaluation_rows: int = 128  # how many of them
-    snapshots: int = 8  # sets of weights, and replies to five prompts, kept along the way
-    save_seconds: float = 60.0  # between two saves of the training state
 
     def __post_init__(self) -> None:
-        for name in ("steps", "tokens_per_step", "evaluations", "evaluation_rows", "snapshots"):
+        for name in ("steps", "tokens_per_step", "evaluations", "evaluation_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.precision not in PRECISIONS:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from guppylm.data.grammar import EMPTY, Node, Parser, Series, TemplateError, choice, join, normalise, split
-from guppylm.data.overlap import Overlap, always, longest, slots, vocabulary
+from guppylm.data.overlap import clashes, longest, vocabulary
 
 SHIPPED = Path(__file__).parent.parent / "characters"
 WORD = re.compile(r"[^.,?!;:…]+")  # a clitic such as 't counts with its word
@@ -162,7 +162,8 @@ class _Loader:
         return digest.hexdigest()
 
     def _problem(self, source: _Source, text: str, what: str) -> None:
-        self.problems.append(f"{source.label}:{source.line_of(text)}: {what}")
+        line = source.line_of(text or '""')  # an empty template stands in the file as two quotes
+        self.problems.append(f"{source.label}:{line}: {what}")
 
     def _stop_on_problems(self) -> None:
         if self.problems:
@@ -289,33 +290,16 @@ class _Loader:
                 self._problem(source, f"{name} =", f"the {kind} {written} is never used; use it in a topic, or delete it")
 
     def _check_clashes(self, turns: list[Turn], places: dict[int, tuple[_Source, str]]) -> None:
-        """Proves that every prompt belongs to one turn and tells its slots in one way only.
-
-        Two asks can only share a prompt if each can say all the tokens that the other always says, so most pairs are
-        settled by looking up the rarest of those; the rest are walked through together.
-        """
-        asks = [(turn, ask, always(ask.node), vocabulary(ask.node)) for turn in turns for ask in turn.asks]
-        holders: dict[str, list[int]] = {}
-        for number, (_, _, _, words) in enumerate(asks):
-            for word in words:
-                holders.setdefault(word, []).append(number)
-        everyone = list(range(len(asks)))
-        overlap = Overlap()
-        for number, (turn, ask, needed, words) in enumerate(asks):
-            for other in min((holders[word] for word in needed), key=len, default=everyone):
-                other_turn, other_ask, other_needed, other_words = asks[other]
-                same = other_turn is turn
-                if other < number or not (needed <= other_words and other_needed <= words):
-                    continue  # pairs are met from both sides, so one order is enough
-                if same and not slots(ask.node) and not slots(other_ask.node):
-                    continue
-                said = overlap.clash(ask.node, other_ask.node, same)
-                if said is not None:
-                    source, template = places[id(ask)]
-                    where = f"in the turn {turn.name!r}" if same else f"in {turn.topic!r} and in {other_turn.topic!r}"
-                    self._problem(
-                        source,
-                        template,
-                        f'"{join(said)}" can be asked in two ways that mean different things, {where}: '
-                        f"{template}  and  {other_ask.template}; change one, so that a prompt has one meaning",
-                    )
+        """Proves that every prompt belongs to one turn and tells its slots in one way only."""
+        asks = [(turn, ask) for turn in turns for ask in turn.asks]
+        nodes, owners = [ask.node for _, ask in asks], [id(turn) for turn, _ in asks]
+        for first, second, said in clashes(nodes, owners):
+            (turn, ask), (other_turn, other_ask) = asks[first], asks[second]
+            source, template = places[id(ask)]
+            where = f"in the turn {turn.name!r}" if turn is other_turn else f"in {turn.topic!r} and in {other_turn.topic!r}"
+            self._problem(
+                source,
+                template,
+                f'"{join(said)}" can be asked in two ways that mean different things, {where}: '
+                f"{template}  and  {other_ask.template}; change one, so that a prompt has one meaning",
+            )

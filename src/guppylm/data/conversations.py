@@ -138,8 +138,21 @@ class Conversations:
         row = self._draw(turn, pick(turn.held_asks, stream), stream) if turn.held_asks else None
         return row if row and not self._is_held_reply(turn, row) and not _can_say(turn.train_asks, row.prompt) else None
 
+    @cached_property
+    def _turns_with_rare_replies(self) -> list[TurnSplit]:
+        """The turns in which a reply may be rare enough to be held out, found by drawing some of each."""
+        stream = self._stream("rare replies")
+        turns = []
+        for turn in self.splits.turns:
+            draws = (tuple(sample(turn.say, stream)) for _ in range(50))
+            if any(probability(turn.say, tokens) < RARE for tokens in draws):
+                turns.append(turn)
+        return turns
+
     def _draw_unseen_say(self, stream: Random) -> Row | None:
-        turn = pick(self.splits.turns, stream)
+        if not self._turns_with_rare_replies:
+            return None
+        turn = pick(self._turns_with_rare_replies, stream)
         row = self._draw(turn, pick(turn.train_asks, stream), stream)
         return row if row and self._is_held_reply(turn, row) else None
 

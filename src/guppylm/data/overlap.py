@@ -4,7 +4,7 @@ The loader's proofs: a prompt belongs to one turn only and tells its slots in on
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 
 from guppylm.data.grammar import Bindings, Choice, Node, Series, Slot, Tokens, Words, free_values
 
@@ -129,3 +129,28 @@ class Overlap:
                         seen.add(state)
                         todo.append(((*said, token), state))
         return None
+
+
+def clashes(asks: Sequence[Node], turns: Sequence[Hashable]) -> Iterator[tuple[int, int, Tokens]]:
+    """Every pair of asks (their places) that share a prompt with two meanings, and one such prompt.
+
+    Two asks can only share a prompt if each can say all the tokens that the other always says, so most pairs are settled
+    by looking up the rarest of those; the rest are walked through together.
+    """
+    facts = [(always(ask), vocabulary(ask), bool(slots(ask))) for ask in asks]
+    holders: dict[str, list[int]] = {}
+    for place, (_, words, _) in enumerate(facts):
+        for word in words:
+            holders.setdefault(word, []).append(place)
+    overlap = Overlap()
+    for first, (needed, words, slotted) in enumerate(facts):
+        candidates = min((holders[word] for word in needed), key=len, default=range(len(asks)))
+        for second in candidates:
+            other_needed, other_words, other_slotted = facts[second]
+            same = turns[first] == turns[second]
+            if second < first or (same and not slotted and not other_slotted):
+                continue  # a pair is met from both sides; without slots one turn has one meaning
+            if needed <= other_words and other_needed <= words:
+                said = overlap.clash(asks[first], asks[second], same)
+                if said is not None:
+                    yield first, second, said

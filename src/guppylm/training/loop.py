@@ -22,6 +22,7 @@ from guppylm.model import Transformer
 from guppylm.training.optimizer import Optimizer, schedule
 from guppylm.training.progress import Measured, Reporter
 
+SAVE_SECONDS = 60.0  # between two saves of the training state
 SNAPSHOT_AT = (0.0, 0.01, 0.03, 0.08, 0.2, 0.4, 0.7, 1.0)  # of the run: early on, much happens in few steps
 
 
@@ -116,7 +117,7 @@ def train(
             look()
             left = (config.steps - step) * seconds / step
             reporter.step(Measured(step, config.steps, sum(recent) / len(recent), gap, tokens / seconds, left))
-            if time.monotonic() - last_save > config.save_seconds:
+            if time.monotonic() - last_save > SAVE_SECONDS:
                 save()
                 last_save = time.monotonic()
         save()

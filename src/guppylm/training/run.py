@@ -1,7 +1,9 @@
 """The main job from a character to a fish that talks: data, tokenizer, model, training."""
 
 import dataclasses
+import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,7 +18,7 @@ from guppylm.data.tokenizer import Rendered, Tokenizer
 from guppylm.errors import RunError
 from guppylm.evaluation.loss import loss_report
 from guppylm.model import Transformer
-from guppylm.training.loop import new_optimizer, train, update
+from guppylm.training.loop import SNAPSHOT_AT, new_optimizer, train, update
 from guppylm.training.progress import Reporter, Silent
 
 GROWING_UP = 5  # prompts that are answered along the way
@@ -162,18 +164,23 @@ def _calibrate(
     model = new_model(model_config, config.seed).to(device)
     optimizer = new_optimizer(model, config)
     batches = Batches(rendered, config.tokens_per_step, config.seed, model_config.context)
-    update(model, optimizer, batches, config, 0)  # the first one also warms caches up
-    measured = seconds * 0.03  # spent on measuring
-    update_began, updates = time.perf_counter(), 0
-    while updates < 3 or time.perf_counter() - update_began < measured:
-        float(update(model, optimizer, batches, config, updates + 1)[0])
-        updates += 1
-    per_update = (time.perf_counter() - update_began) / updates
-    look_began = time.perf_counter()
-    loss_report(model, tokenizer, validation[: config.evaluation_rows], config.precision)
-    looks = (time.perf_counter() - look_began) * (config.evaluations + 1 + config.snapshots)  # a snapshot costs about a look
+    steps = itertools.count()
+    per_update = _seconds_of(lambda: float(update(model, optimizer, batches, config, next(steps))[0]), seconds * 0.03)
+    rows = validation[: config.evaluation_rows]
+    per_look = _seconds_of(lambda: loss_report(model, tokenizer, rows, config.precision), seconds * 0.005)
+    looks = per_look * (config.evaluations + 1) + 4 * per_update * len(SNAPSHOT_AT)  # replies of an untrained model are long
     left = seconds - (time.perf_counter() - began) - looks
     return dataclasses.replace(config, steps=max(1, int(left / per_update)))
+
+
+def _seconds_of(work: Callable[[], object], budget: float) -> float:
+    """The mean seconds that `work` takes, over at least three times and about `budget` seconds, a warm-up aside."""
+    work()
+    began, times = time.perf_counter(), 0
+    while times < 3 or time.perf_counter() - began < budget:
+        work()
+        times += 1
+    return (time.perf_counter() - began) / times
 
 
 def best_device() -> torch.device:
