@@ -37,6 +37,7 @@ def test_every_verb_has_help_with_an_example(command: Command) -> None:
         (["train", "--preset", "whale"], ["no preset 'whale'", "fry, guppy, koi"]),
         (["train", "--minutes", "1", "--steps", "3"], ["give one"]),
         (["train", "--resume", "--overwrite"], ["choose one"]),
+        (["train", "--resume", "--minutes", "1"], ["leave out --minutes"]),
         (["data", "--rows", "0"], ["rows is 0"]),
         (["chat", "--prompt", ""], ["the prompt is empty", "hi guppy"]),
         (["chat", "--prompt", "hi", "--top-p", "2"], ["top-p is 2", "at most 1"]),

@@ -190,7 +190,9 @@ from guppylm.training.progress import Silent
 class Loud(Silent):
     def step(self, measured):
         print(measured.step, flush=True)
-run_training(sys.argv[1], steps=40, size="fry", rows=300, out=sys.argv[2], resume=sys.argv[3] == "resume", reporter=Loud())
+resume = sys.argv[3] == "resume"
+steps = None if resume else 40
+run_training(sys.argv[1], steps=steps, size="fry", rows=300, out=sys.argv[2], resume=resume, reporter=Loud())
 """
 
 SAVE_AFTER_EACH_STEP = """
@@ -202,6 +204,11 @@ guppylm.training.loop.SAVE_SECONDS = 0.0
 def start(character: Path, out: Path, mode: str = "new") -> "subprocess.Popen[str]":
     arguments = [sys.executable, "-c", CHILD, str(character), str(out), mode]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(child: "subprocess.Popen[str]") -> None:
+    _, errors = child.communicate()
+    assert child.returncode == 0, errors
 
 
 def stop_at(child: "subprocess.Popen[str]", step: int, number: int) -> None:
@@ -216,7 +223,7 @@ def stop_at(child: "subprocess.Popen[str]", step: int, number: int) -> None:
 @pytest.fixture(scope="module")
 def uninterrupted(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     out = tmp_path_factory.mktemp("uninterrupted") / "run"
-    start(tiny_folder, out).communicate()
+    finish(start(tiny_folder, out))
     return RunFolder(out)
 
 
@@ -229,7 +236,7 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_weights(
     stop_at(start(tiny_folder, out), step, signal.SIGINT)
     state = RunFolder(out).load_state(torch.device("cpu"))
     assert step <= state.step < 40
-    start(tiny_folder, out, "resume").communicate()
+    finish(start(tiny_folder, out, "resume"))
     assert same(weights(RunFolder(out)), weights(uninterrupted))
 
     def told(run: RunFolder) -> list[object]:
@@ -251,7 +258,7 @@ def test_ctrl_c_inside_a_save_leaves_a_whole_state(tiny_folder: Path, tmp_path: 
     child.send_signal(signal.SIGINT)
     child.communicate()
     assert not unfinished.exists()
-    start(tiny_folder, out, "resume").communicate()
+    finish(start(tiny_folder, out, "resume"))
     assert same(weights(RunFolder(out)), weights(uninterrupted))
 
 
@@ -262,7 +269,7 @@ def test_a_killed_run_goes_on_from_its_last_save(tiny_folder: Path, tmp_path: Pa
     before = (out / "training_state.safetensors").read_bytes()
     stop_at(start(tiny_folder, out, "resume"), 30, signal.SIGKILL)
     assert (out / "training_state.safetensors").read_bytes() == before
-    start(tiny_folder, out, "resume").communicate()
+    finish(start(tiny_folder, out, "resume"))
     assert same(weights(RunFolder(out)), weights(uninterrupted))
 
 

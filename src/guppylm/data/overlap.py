@@ -5,8 +5,11 @@ The loader's proofs: a prompt belongs to one turn only and tells its slots in on
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache
 
 from guppylm.data.grammar import Bindings, Choice, Node, Series, Slot, Tokens, Words, free_values
+
+MEMORY = 2**18  # nodes whose facts are kept: templates share their rules, and the same asks are looked at again and again
 
 
 def _parts(node: Node) -> tuple[Node, ...]:
@@ -15,6 +18,7 @@ def _parts(node: Node) -> tuple[Node, ...]:
     return node.options if isinstance(node, Choice) else ()
 
 
+@lru_cache(maxsize=MEMORY)
 def slots(node: Node) -> frozenset[str]:
     """The names of all slots that stand in `node`."""
     if isinstance(node, Slot):
@@ -22,6 +26,7 @@ def slots(node: Node) -> frozenset[str]:
     return frozenset().union(*(slots(part) for part in _parts(node)))
 
 
+@lru_cache(maxsize=MEMORY)
 def vocabulary(node: Node) -> frozenset[str]:
     """Every token that some sentence of `node` holds."""
     if isinstance(node, Words):
@@ -31,6 +36,7 @@ def vocabulary(node: Node) -> frozenset[str]:
     return frozenset().union(*(vocabulary(part) for part in _parts(node)))
 
 
+@lru_cache(maxsize=MEMORY)
 def literals(node: Node) -> frozenset[str]:
     """Every token that `node` can say by itself, its slots aside."""
     if isinstance(node, Words):
@@ -40,6 +46,7 @@ def literals(node: Node) -> frozenset[str]:
     return frozenset().union(*(literals(part) for part in _parts(node)))
 
 
+@lru_cache(maxsize=MEMORY)
 def always(node: Node) -> frozenset[str]:
     """The tokens that every sentence of `node` holds."""
     if isinstance(node, Words):

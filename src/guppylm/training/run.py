@@ -54,6 +54,8 @@ def run_training(
         raise ValueError(f"rows is {rows}; it must be at least 1")
     if resume and overwrite:
         raise ValueError("--resume goes on with a run and --overwrite deletes it; choose one")
+    if resume and (minutes is not None or steps is not None):
+        raise ValueError("a resumed run keeps the number of steps that it began with; leave out --minutes and --steps")
     folder = RunFolder(Path(out) if out else Path("runs") / Path(character).name)
     device = best_device()
     if resume:
