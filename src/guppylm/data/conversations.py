@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from guppylm.data.character import Ask, Character
 from guppylm.data.grammar import Bindings, Tokens, join, probability, readings, sample, split
-from guppylm.data.overlap import always
+from guppylm.data.overlap import always, vocabulary
 from guppylm.data.splits import HELD_SHARE, RARE, Splits, TurnSplit, chance, with_values
 
 TRAIN_ROWS = 60_000
@@ -216,7 +216,11 @@ def pick(items: Sequence[T], stream: Random) -> T:
 
 def _can_say(asks: Sequence[Ask], prompt: str) -> bool:
     tokens = split(prompt)
-    return any(always(ask.node) <= set(tokens) and readings(ask.node, tokens) for ask in asks)
+    words = frozenset(tokens)
+    return any(
+        always(ask.node) <= words <= vocabulary(ask.node) and readings(ask.node, tokens)  # most are settled by their words
+        for ask in asks
+    )
 
 
 @dataclass
