@@ -75,7 +75,7 @@ def test_a_context_without_room_for_a_reply_is_refused(tokenizer: Tokenizer) -> 
 
 
 def test_broken_text_is_encoded_all_the_same(tokenizer: Tokenizer) -> None:
-    assert tokenizer.decode(tokenizer.encode("a\ud800b")) == "a?b" or tokenizer.encode("a\ud800b")
+    assert tokenizer.decode(tokenizer.encode("a\ud800b")) == "a?b"
 
 
 def test_saved_and_loaded(tokenizer: Tokenizer) -> None:

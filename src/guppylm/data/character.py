@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from guppylm.data.grammar import EMPTY, Node, Parser, Series, TemplateError, choice, join, normalise, split
-from guppylm.data.overlap import clashes, longest, vocabulary
+from guppylm.data.overlap import CLITIC, SENTENCE_END, WORD, clashes, longest, vocabulary
 
 SHIPPED = Path(__file__).parent.parent / "characters"
-WORD = re.compile(r"[^.,?!;:…]+")  # a clitic such as 't counts with its word
-CLITIC = re.compile(r"'.*")
-SENTENCE_END = re.compile(r"[.?!…]")
 
 
 class CharacterError(ValueError):
@@ -265,18 +262,16 @@ class _Loader:
         words = longest(node, WORD) - longest(node, CLITIC)
         sentences = longest(node, SENTENCE_END)
         if words > self.voice.words:
-            self._problem(
-                source, template, f"a reply may run to {words} words, {self.voice.words} are allowed; shorten it: {template}"
-            )
+            what = f"a reply may run to {words} words, {self.voice.words} are allowed; shorten it: {template}"
+            self._problem(source, template, what)
         if sentences > self.voice.sentences:
             what = f"a reply may have {sentences} sentences, {self.voice.sentences} are allowed; join or cut: {template}"
             self._problem(source, template, what)
         heard = vocabulary(node)
         for phrase in self.voice.forbidden:
             if phrase in heard or (" " in phrase and phrase in normalise(template)):
-                self._problem(
-                    source, template, f'"{phrase}" is outside the voice of this character; say it otherwise: {template}'
-                )
+                what = f'"{phrase}" is outside the voice of this character; say it otherwise: {template}'
+                self._problem(source, template, what)
 
     def _check_unused(
         self, shared: _Source, topics: list[_Source], parser: Parser, pools: dict[str, list[str]], rules: dict[str, str]

@@ -9,6 +9,9 @@ from functools import lru_cache
 
 from guppylm.data.grammar import Bindings, Choice, Node, Series, Slot, Tokens, Words, free_values
 
+WORD = re.compile(r"[^.,?!;:…]+")  # a clitic such as 't counts with its word
+CLITIC = re.compile(r"'.*")
+SENTENCE_END = re.compile(r"[.?!…]")
 MEMORY = 2**18  # nodes whose facts are kept: templates share their rules, and the same asks are looked at again and again
 
 

@@ -154,7 +154,7 @@ class Tokenizer:
 
 
 def clean(text: str) -> str:
-    """Text that can be encoded: half of a surrogate pair, as a broken terminal may send, becomes U+FFFD."""
+    """Text that can be encoded: half of a surrogate pair, as a broken terminal may send, becomes "?"."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How the next token is chosen. The defaults draw from the model's own distribution, unchanged."""
+    """How the next token is chosen. The defaults draw from all tokens, a little more surely than the model is."""
 
     temperature: float = 0.7  # below 1 the likely gets likelier; 0 always takes the likeliest
     top_k: int = 0  # keep the k likeliest; 0 keeps all

@@ -64,7 +64,7 @@ def run_training(
     model_config = preset(size)
     sheet = load_character(character)
     folder.create(overwrite)
-    tokenizer, rendered = _prepare(sheet, folder, rows, seed, model_config.context, reporter)
+    tokenizer, rendered = _prepare(sheet, folder, rows, seed, reporter)
     model_config = dataclasses.replace(model_config, vocabulary_size=tokenizer.rows)
     precision = fastest_precision(device)
     config = TrainConfig(steps=steps or TrainConfig.steps, seed=seed, precision=precision)
@@ -117,7 +117,7 @@ def _train(
 
 
 def _prepare(
-    sheet: Character, folder: RunFolder, rows: int, seed: int, context: int, reporter: Reporter
+    sheet: Character, folder: RunFolder, rows: int, seed: int, reporter: Reporter
 ) -> tuple[Tokenizer, list[Rendered]]:
     """Writes conversations and tokenizer into the run folder."""
     reporter.say(f"writing {rows:,} conversations of {sheet.title}: {len(sheet.topics)} topics, {len(sheet.turns)} turns")
