@@ -36,7 +36,7 @@ class TrainConfig:
     tokens_per_step: int = 4096  # read for one update
     matrix_learning_rate: float = 0.015  # Muon: how far, in units of the matrix's own scale, one step moves it
     learning_rate: float = 0.006  # Adam: embeddings, gains and biases
-    momentum: float = 0.95
+    momentum: float = 0.9
     warmup_steps: int = 10  # the learning rate climbs to its full value
     seed: int = 1  # of the weights and of the order of the rows
     precision: str = "float32"  # of the matrix products; "bfloat16" where the machine is faster with it

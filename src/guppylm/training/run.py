@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -170,19 +171,21 @@ def _calibrate(
     per_update = _seconds_of(lambda: float(update(model, optimizer, batches, config, next(steps))[0]), seconds * 0.03)
     rows = validation[: config.evaluation_rows]
     per_look = _seconds_of(lambda: loss_report(model, tokenizer, rows, config.precision), seconds * 0.005)
-    looks = per_look * (config.evaluations + 1) + 4 * per_update * len(SNAPSHOT_AT)  # replies of an untrained model are long
+    looks = per_look * (config.evaluations + 1) + per_update * len(SNAPSHOT_AT)  # a snapshot's replies take about an update
     left = seconds - (time.perf_counter() - began) - looks
     return dataclasses.replace(config, steps=max(1, int(left / per_update)))
 
 
 def _seconds_of(work: Callable[[], object], budget: float) -> float:
-    """The mean seconds that `work` takes, over at least three times and about `budget` seconds, a warm-up aside."""
+    """The median seconds that `work` takes, over at least three times and about `budget` seconds, a warm-up aside."""
     work()
-    began, times = time.perf_counter(), 0
-    while times < 3 or time.perf_counter() - began < budget:
+    until = time.perf_counter() + budget
+    times: list[float] = []
+    while len(times) < 3 or time.perf_counter() < until:
+        began = time.perf_counter()
         work()
-        times += 1
-    return (time.perf_counter() - began) / times
+        times.append(time.perf_counter() - began)
+    return median(times)
 
 
 def best_device() -> torch.device:
