@@ -161,25 +161,34 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
 
 
-@app.command(epilog="Example: guppylm data --out data --rows 60000")
+@app.command(epilog="Example: guppylm data --out data --rows 60000. To read aloud: guppylm data --show 20 --topic snail")
 def data(
     character: Character = "guppy",
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("data"),
     rows: Annotated[int, typer.Option(help="Training conversations.")] = 60_000,
     seed: Annotated[int, typer.Option(help="Of the drawn rows; what is held out does not depend on it.")] = 1,
+    show: Annotated[int, typer.Option(help="Write nothing; print the first so many training conversations.")] = 0,
+    topic: Annotated[str | None, typer.Option(help="With --show: of this topic only.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write a character's conversations (JSON lines) and print their statistics."""
     from dataclasses import asdict
 
     from guppylm.data.character import load_character
-    from guppylm.data.conversations import write_conversations
+    from guppylm.data.conversations import Conversations, write_conversations
 
-    if rows < 1:
-        raise ValueError(f"rows is {rows}; it must be at least 1")
+    if rows < 1 or show < 0:
+        raise ValueError(f"rows is {rows} and show is {show}; at least 1 row is written, at least 0 are shown")
     began = time.monotonic()
+    sheet = load_character(character)
+    if topic is not None and topic not in sheet.topics:
+        raise ValueError(f"no topic {topic!r}; there are: {', '.join(sheet.topics)}")
+    if show:
+        for row in Conversations(sheet, seed).rows("train", show, topic):
+            print(row.to_json() if as_json else f"{row.topic:18} {row.prompt}\n{'':18}   -> {row.reply}")
+        return
     try:
-        statistics = write_conversations(load_character(character), out, rows, seed)
+        statistics = write_conversations(sheet, out, rows, seed)
     except OSError as error:
         raise RunError(f"{out} can't be written: {error.strerror}; choose another folder with --out") from error
     if as_json:
@@ -198,6 +207,40 @@ def data(
     )
 
 
+@app.command(epilog="Example: guppylm check guppy")
+def check(
+    character: Annotated[str, typer.Argument(metavar="NAME", help="A character that ships, or a folder.")] = "guppy",
+    rows: Annotated[int, typer.Option(help="Training conversations to draw for the figures.")] = 60_000,
+    seed: Annotated[int, typer.Option(help="Of the drawn rows.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Check a character sheet: its mistakes with file and line, what it covers, how much it asks of a model.
+
+    Exit status 0 says that it is fit to train.
+    """
+    from dataclasses import asdict
+
+    from guppylm.config import ModelConfig
+    from guppylm.data.character import load_character
+    from guppylm.data.coverage import coverage
+    from guppylm.tables import show_coverage
+
+    if rows < 1:
+        raise ValueError(f"rows is {rows}; it must be at least 1")
+    found = coverage(load_character(character), rows, seed)
+    room = ModelConfig.context + 1 - found.longest_conversation_tokens
+    if as_json:
+        print(json.dumps(asdict(found) | {"fit_to_train": room >= 0}))
+    else:
+        show_coverage(found)
+    if room < 0:
+        raise RunError(
+            f"the longest conversation is {-room} tokens too long for a context of {ModelConfig.context}; shorten it"
+        )
+    if not as_json:
+        print("\nno mistakes: each prompt has one meaning, no reply breaks a rule of the voice. fit to train.")
+
+
 @app.command("eval", epilog="Example: guppylm eval runs/guppy --json")
 def evaluate(run: RunArgument = None, as_json: Json = False) -> None:
     """Score a fish: how far from perfect, does it understand new phrasings, does it listen."""
@@ -208,30 +251,9 @@ def evaluate(run: RunArgument = None, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(card.to_dict()))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from guppylm.tables import show_scorecard
 
-    table = Table("figure", "value", "95 %", "rows", title=f"{card.run}")
-    for name, loss in card.losses.items():
-        reach = 1.96 * loss.gap_standard_error
-        table.add_row(f"loss, {name} (nats a reply token)", f"{loss.loss_nats:.3f}", "", f"{loss.rows:,}")
-        table.add_row(f"floor, {name}", f"{loss.floor_nats:.3f}")
-        table.add_row(f"gap, {name}", f"{loss.gap_nats:.3f}", f"{loss.gap_nats - reach:.3f} to {loss.gap_nats + reach:.3f}")
-        table.add_row(f"bits per byte, {name}", f"{loss.bits_per_byte:.3f}", end_section=True)
-    for temperature, topic in card.on_topic.items():
-        for label, share in (("", topic.share), (", prompts shuffled", topic.shuffled)):
-            name = f"on_topic, test_unseen_ask, temperature {temperature}{label}"
-            table.add_row(name, f"{share.value:.3f}", f"{share.low:.3f} to {share.high:.3f}", f"{share.count:,}")
-    table.add_section()
-    for name, echo in card.slot_echo.items():
-        if echo is not None:
-            table.add_row(f"slot_echo, {name}", f"{echo.value:.3f}", f"{echo.low:.3f} to {echo.high:.3f}", f"{echo.count:,}")
-    console = Console()
-    console.print(table)
-    if card.confusion:
-        console.print("replies off topic, commonest first:")
-        for asked, answered, times in card.confusion[:10]:
-            console.print(f"  {times:4} x  asked {asked!r}, answered {answered!r}", highlight=False, markup=False)
+    show_scorecard(card)
 
 
 if __name__ == "__main__":

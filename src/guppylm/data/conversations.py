@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from guppylm.data.character import Ask, Character
 from guppylm.data.grammar import Bindings, Tokens, join, probability, readings, sample, split
-from guppylm.data.overlap import always, vocabulary
+from guppylm.data.overlap import may_say
 from guppylm.data.splits import HELD_SHARE, RARE, Splits, TurnSplit, chance, with_values
 
 TRAIN_ROWS = 60_000
@@ -69,8 +69,11 @@ class Conversations:
         self.turns = {(split.turn.topic, split.turn.name): split for split in self.splits.turns}
         self.drawn = self.removed = 0  # rows drawn for training, and those given up because their reply is held out
 
-    def rows(self, name: str, count: int) -> Iterator[Row]:
-        """`count` rows as training sees them. Training, validation and test_fresh are such rows from three streams."""
+    def rows(self, name: str, count: int, topic: str | None = None) -> Iterator[Row]:
+        """`count` rows as training sees them, of one topic if it is given.
+
+        Training, validation and test_fresh are such rows from three streams.
+        """
         prompts, replies = self._kept_from_training
         stream = self._stream(name)
         while count:
@@ -79,7 +82,7 @@ class Conversations:
             self.drawn += 1
             if row is not None and self._is_held_reply(turn, row):
                 self.removed += 1
-            elif row is not None and row.prompt not in prompts and row.reply not in replies:
+            elif row is not None and row.prompt not in prompts and row.reply not in replies and topic in (None, row.topic):
                 count -= 1
                 yield row
 
@@ -217,10 +220,7 @@ def pick(items: Sequence[T], stream: Random) -> T:
 def _can_say(asks: Sequence[Ask], prompt: str) -> bool:
     tokens = split(prompt)
     words = frozenset(tokens)
-    return any(
-        always(ask.node) <= words <= vocabulary(ask.node) and readings(ask.node, tokens)  # most are settled by their words
-        for ask in asks
-    )
+    return any(may_say(ask.node, words) and readings(ask.node, tokens) for ask in asks)  # most are settled by their words
 
 
 @dataclass

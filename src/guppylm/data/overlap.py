@@ -50,15 +50,24 @@ def literals(node: Node) -> frozenset[str]:
 
 
 @lru_cache(maxsize=MEMORY)
-def always(node: Node) -> frozenset[str]:
-    """The tokens that every sentence of `node` holds."""
+def clauses(node: Node) -> frozenset[frozenset[str]]:
+    """What every sentence of `node` holds: at least one token of each of these sets."""
     if isinstance(node, Words):
-        return frozenset(node.tokens)
+        return frozenset(frozenset({token}) for token in node.tokens)
+    if isinstance(node, Slot):
+        return frozenset({frozenset(value[-1] for value in node.values)})
+    found = [clauses(part) for part in _parts(node)]
     if isinstance(node, Series):
-        return frozenset().union(*(always(part) for part in node.parts))
-    if isinstance(node, Choice):
-        return frozenset.intersection(*(always(option) for option in node.options))
-    return frozenset.intersection(*(frozenset(value) for value in node.values))
+        return frozenset().union(*found)
+    if not all(found):
+        return frozenset()  # an option that may say nothing
+    of_each = (min(option, key=lambda clause: (len(clause), -max(map(len, clause)))) for option in found)
+    return frozenset.intersection(*found) | {frozenset().union(*of_each)}
+
+
+def may_say(node: Node, tokens: frozenset[str]) -> bool:
+    """False if a sentence of these tokens can't be one of `node`: it lacks something, or holds a stranger."""
+    return tokens <= vocabulary(node) and all(not clause.isdisjoint(tokens) for clause in clauses(node))
 
 
 def longest(node: Node, counted: re.Pattern[str]) -> int:
@@ -144,23 +153,30 @@ class Overlap:
 def clashes(asks: Sequence[Node], turns: Sequence[Hashable]) -> Iterator[tuple[int, int, Tokens]]:
     """Every pair of asks (their places) that share a prompt with two meanings, and one such prompt.
 
-    Two asks can only share a prompt if each can say all the tokens that the other always says, so most pairs are settled
-    by looking up the rarest of those; the rest are walked through together.
+    Two asks can only share a prompt if the tokens of each meet every clause of the other, so most pairs are settled by
+    looking up who can say the rarest clause; the rest are walked through together. Sets of tokens are bits of a number
+    here: there are millions of pairs.
     """
-    facts = [(always(ask), vocabulary(ask), bool(slots(ask))) for ask in asks]
+    bits: dict[str, int] = {}
     holders: dict[str, list[int]] = {}
-    for place, (_, words, _) in enumerate(facts):
-        for word in words:
+    for place, ask in enumerate(asks):
+        for word in vocabulary(ask):
+            bits.setdefault(word, 1 << len(bits))
             holders.setdefault(word, []).append(place)
+    spoken = [sum(bits[word] for word in vocabulary(ask)) for ask in asks]
+    needed = [[sum(bits[word] for word in clause) for clause in clauses(ask)] for ask in asks]
     overlap = Overlap()
-    for first, (needed, words, slotted) in enumerate(facts):
-        candidates = min((holders[word] for word in needed), key=len, default=range(len(asks)))
-        for second in candidates:
-            other_needed, other_words, other_slotted = facts[second]
+    for first, ask in enumerate(asks):
+        rarest = min(clauses(ask), key=lambda clause: sum(len(holders[word]) for word in clause), default=None)
+        everywhere = range(len(asks)) if rarest is None else sorted({place for word in rarest for place in holders[word]})
+        slotted = bool(slots(ask))
+        for second in everywhere:
             same = turns[first] == turns[second]
-            if second < first or (same and not slotted and not other_slotted):
+            if second < first or (same and not slotted and not slots(asks[second])):
                 continue  # a pair is met from both sides; without slots one turn has one meaning
-            if needed <= other_words and other_needed <= words:
-                said = overlap.clash(asks[first], asks[second], same)
+            if all(clause & spoken[second] for clause in needed[first]) and all(
+                clause & spoken[first] for clause in needed[second]
+            ):
+                said = overlap.clash(ask, asks[second], same)
                 if said is not None:
                     yield first, second, said

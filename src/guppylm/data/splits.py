@@ -54,8 +54,7 @@ class Splits:
 
     def __init__(self, character: Character) -> None:
         self.character = character
-        common = self._common_words()
-        self.turns = tuple(self._divide(turn, common) for turn in character.turns)
+        self.turns = tuple(self._divide(turn) for turn in character.turns)
 
     @cached_property
     def held_words(self) -> dict[str, tuple[str, ...]]:
@@ -88,8 +87,8 @@ class Splits:
         """Whether training never sees this word in this ask, though it sees both apart."""
         return chance("pair", turn.topic, turn.name, ask.template, slot, join(value)) < HELD_SHARE
 
-    def _divide(self, turn: Turn, common: frozenset[str]) -> TurnSplit:
-        held = _hold_out_asks(turn, common)
+    def _divide(self, turn: Turn) -> TurnSplit:
+        held = _hold_out_asks(turn, self.common_words)
         asks = [Ask(ask.template, ask.core, with_values(ask.node, self._seen)) for ask in turn.asks]
         return TurnSplit(
             turn,
@@ -102,7 +101,9 @@ class Splits:
     def _seen(self, slot: Slot) -> tuple[Tokens, ...]:
         return tuple(value for value in slot.values if value not in self.held_values)
 
-    def _common_words(self) -> frozenset[str]:
+    @cached_property
+    def common_words(self) -> frozenset[str]:
+        """Words that stand in the asks of so many turns that they do not tell what is asked."""
         heard = Counter(
             word for turn in self.character.turns for word in frozenset().union(*(vocabulary(ask.core) for ask in turn.asks))
         )
