@@ -6,7 +6,6 @@ import pytest
 
 from conftest import CHARACTER, SLOTS, TOPICS, write_character
 from guppylm.data.character import Character, CharacterError, load_character
-from guppylm.data.grammar import split
 
 TURN = """
 title = "t"
@@ -99,25 +98,6 @@ def test_ask_frame_needs_its_ask(tmp_path: Path) -> None:
     assert any("needs <ask> once" in problem for problem in problems(tmp_path, sheet=sheet))
 
 
-def test_guppy_is_complete(guppy: Character) -> None:
-    assert len(guppy.topics) >= 10
-    for topic in guppy.topics:
-        turns = [turn for turn in guppy.turns if turn.topic == topic]
-        assert 4 <= len(turns) <= 8
-        assert all(len(turn.asks) >= 14 and len(turn.says) >= 6 for turn in turns)
-        assert sum(len(turn.says) for turn in turns) >= 25
-    assert len(guppy.prompts) == 10
-    assert guppy.voice.words == 20
-    assert guppy.voice.sentences == 3
-
-
 def test_fingerprint_changes_with_any_file(tiny: Character, tmp_path: Path) -> None:
     other = load_character(str(write_character(tmp_path / "other", slots=SLOTS + "# a remark\n")))
     assert other.fingerprint != tiny.fingerprint
-
-
-def test_castle_is_the_running_example(guppy: Character) -> None:
-    decorations = next(turn for turn in guppy.turns if turn.name == "new object")
-    from guppylm.data.grammar import readings
-
-    assert any(readings(ask.node, split("i got you a new castle")) for ask in decorations.asks)

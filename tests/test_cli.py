@@ -21,7 +21,7 @@ def refused(done: object, status: int, *words: str) -> None:
 
 def test_every_verb_has_help_with_an_example(command: Command) -> None:
     listed = command("--help").stdout
-    for verb in ("train", "chat", "data", "eval"):
+    for verb in ("train", "chat", "data", "eval", "check"):
         assert verb in listed
         assert "Example: guppylm " + verb in " ".join(command(verb, "--help").stdout.split())
     assert command("--version").stdout.startswith("guppylm ")
@@ -204,3 +204,36 @@ def test_debug_shows_the_traceback() -> None:
 
     arguments = [sys.executable, "-m", "guppylm", "chat", "nowhere", "--prompt", "hi", "--debug"]
     assert "Traceback" in subprocess.run(arguments, capture_output=True, text=True).stderr
+
+
+def test_check_says_whether_a_character_is_fit_to_train(command: Command, tiny_folder: Path, tmp_path: Path) -> None:
+    done = command("check", tiny_folder, "--rows", 500)
+    assert done.returncode == 0, done.stderr
+    for figure in ("distinct prompts in 500 rows", "entropy", "distinct say text", "longest reply", "fit to train"):
+        assert figure in " ".join(done.stdout.split()), done.stdout
+    figures = json.loads(command("check", tiny_folder, "--rows", 500, "--json").stdout)
+    assert figures["fit_to_train"] is True
+    assert (figures["topics"], figures["asks"], figures["says"]) == (2, 17, 8)
+
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_folder, broken)
+    topic = broken / "topics" / "things.toml"
+    topic.write_text(topic.read_text().replace("it is approved.", "it is (approved."))
+    refused(command("check", broken), 1, "topics/things.toml:5:", "never closed")
+
+
+def test_check_refuses_a_conversation_that_no_context_holds(command: Command, tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "talker"
+    shutil.copytree(tiny_folder, folder)
+    topic = folder / "topics" / "things.toml"
+    topic.write_text(topic.read_text().replace('"time to eat"', '"' + "time to eat " * 60 + '"'))
+    refused(command("check", folder, "--rows", 500), 1, "too long for a context of 128", "shorten")
+
+
+def test_data_can_be_read_aloud(command: Command, tiny_folder: Path, tmp_path: Path) -> None:
+    done = command("data", "--character", tiny_folder, "--show", 7, "--topic", "things")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("   -> ") == 7
+    assert all(line.startswith(("things ", " ")) for line in done.stdout.splitlines())
+    assert not (tmp_path / "data").exists()
+    refused(command("data", "--character", tiny_folder, "--topic", "soup"), 2, "no topic 'soup'", "greeting, things")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from brute_force import derivations, distribution
 from guppylm.data.grammar import Node, Parser, TemplateError, join, probability, readings, sample, split
-from guppylm.data.overlap import SENTENCE_END, WORD, Overlap, longest
+from guppylm.data.overlap import SENTENCE_END, WORD, Overlap, clashes, clauses, longest, may_say, rarest
 
 POOLS = {"object": ["castle", "rock", "old boot"], "food": ["flakes", "peas"], "prefix": ["a", "a b"], "suffix": ["c", "b c"]}
 RULES = {"hey": "(hi|hello:2) [guppy] [,]", "twice": "<hey> <hey>"}
@@ -161,6 +161,9 @@ def test_random_templates_agree_with_brute_force(template: str) -> None:
     assert longest(node, SENTENCE_END) >= max(ends)
     drawn = tuple(sample(node, Random(template)))
     assert probability(node, drawn) > 0
+    assert all(not clause.isdisjoint(tokens) for tokens in expected for clause in clauses(node))
+    assert all(may_say(node, frozenset(tokens)) for tokens in expected)
+    assert rarest(node) <= min(expected.values()) * (1 + 1e-9)
 
 
 @given(nodes(), nodes())
@@ -177,3 +180,15 @@ def test_clash_finds_exactly_the_shared_prompts(first: str, second: str) -> None
     bound_b = {(tokens, tuple(sorted(bound))) for tokens, bound, _ in derivations(b)}
     differ = {t for t, x in bound_a for u, y in bound_b if t == u and x != y}
     assert (Overlap().clash(a, b, same_turn=True) in differ) == bool(differ)
+
+
+@given(st.lists(nodes(), min_size=2, max_size=5))
+def test_no_clash_is_lost_before_the_walk(templates: list[str]) -> None:
+    try:
+        asks = [parse(template) for template in templates]
+    except TemplateError:
+        return
+    turns = list(range(len(asks)))
+    pairs = [(first, second) for first in turns for second in turns if first < second]
+    expected = {pair for pair in pairs if distribution(asks[pair[0]]).keys() & distribution(asks[pair[1]]).keys()}
+    assert {(first, second) for first, second, _ in clashes(asks, turns) if first != second} == expected

@@ -59,12 +59,14 @@ def test_only_the_matrices_of_the_blocks_go_to_muon() -> None:
         optimizer.step(1, 1.0)
 
 
-def test_schedule_climbs_then_falls_to_nothing() -> None:
-    values = [schedule(step, 100, 10) for step in range(100)]
-    assert values[:10] == sorted(values[:10])
-    assert values[10:] == sorted(values[10:], reverse=True)
-    assert max(values) == values[10] == 1.0
-    assert values[-1] < 0.02
+def test_schedule_climbs_stays_then_falls_to_nothing() -> None:
+    config = TrainConfig(steps=100, warmup_steps=10, decay=0.4)
+    values = [schedule(step, config) for step in range(100)]
+    assert values[:11] == sorted(values[:11])
+    assert values[10:61] == [1.0] * 51
+    assert values[60:] == sorted(values[60:], reverse=True)
+    assert values[-1] == pytest.approx(1 / 40)
+    assert max(schedule(step, TrainConfig(steps=3)) for step in range(3)) > 0
 
 
 def rendered(lengths: list[int]) -> list[Rendered]:

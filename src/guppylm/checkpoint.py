@@ -52,6 +52,7 @@ class RunConfig:
     train: TrainConfig
     character: str = ""  # the name that it was trained by: a shipped one's, or a folder
     fingerprint: str = ""  # of the character's files
+    prompts: tuple[str, ...] = ()  # the character's, answered when the training is done
     rows: int = 0  # training conversations
     guppylm: str = ""  # the version that wrote it
 
@@ -69,7 +70,7 @@ class RunConfig:
                 raise RunError(f"{where} has format {written}, this guppylm reads {FORMAT}; install the version that wrote it")
             model = from_dict(ModelConfig, values.pop("model"))
             train = from_dict(TrainConfig, values.pop("train"))
-            return RunConfig(model, train, **values)
+            return RunConfig(model, train, prompts=tuple(values.pop("prompts")), **values)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(f"{where} is damaged or from another version: {error}; train again with --overwrite") from error
 

@@ -82,7 +82,6 @@ def train(
     """Train a fish: data, tokenizer, model, then replies to ten prompts."""
     if minutes is not None and steps is not None:
         raise ValueError("--minutes and --steps both say how long; give one")
-    from guppylm.data.character import load_character
     from guppylm.fish import load
     from guppylm.training.progress import Terminal
     from guppylm.training.run import run_training
@@ -97,7 +96,7 @@ def train(
             reporter.say(f"\nstopped; to go on: {again}")
             raise
         fish = load(run.path)
-        for number, prompt in enumerate(load_character(run.config().character).prompts):
+        for number, prompt in enumerate(run.config().prompts):
             reply = fish.reply(prompt, seed=seed)
             if number == 0:
                 reporter.say(f"the first reply after {time.monotonic() - BEGAN:.0f} s; the run is in {run.path}\n")

@@ -33,11 +33,12 @@ class TrainConfig:
     """How the model is trained."""
 
     steps: int = 500  # weight updates
-    tokens_per_step: int = 4096  # read for one update
-    matrix_learning_rate: float = 0.015  # Muon: how far, in units of the matrix's own scale, one step moves it
+    tokens_per_step: int = 2048  # read for one update
+    matrix_learning_rate: float = 0.016  # Muon: how far, in units of the matrix's own scale, one step moves it
     learning_rate: float = 0.006  # Adam: embeddings, gains and biases
     momentum: float = 0.9
-    warmup_steps: int = 10  # the learning rate climbs to its full value
+    warmup_steps: int = 10  # the learning rates climb to their full value
+    decay: float = 0.5  # the share of all steps, at the end, over which they fall to zero
     seed: int = 1  # of the weights and of the order of the rows
     precision: str = "float32"  # of the matrix products; "bfloat16" where the machine is faster with it
     evaluations: int = 16  # looks at the validation rows along the way
@@ -47,6 +48,8 @@ class TrainConfig:
         for name in ("steps", "tokens_per_step", "evaluations", "evaluation_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay is {self.decay}; it must be above 0 and at most 1")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are {', '.join(PRECISIONS)}")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from guppylm.data.grammar import EMPTY, Node, Parser, Series, TemplateError, choice, join, normalise, split
-from guppylm.data.overlap import CLITIC, SENTENCE_END, WORD, clashes, longest, vocabulary
+from guppylm.data.overlap import CLITIC, SENTENCE_END, WORD, clashes, longest, no_garbage_collection, vocabulary
 
 SHIPPED = Path(__file__).parent.parent / "characters"
 
@@ -91,7 +91,8 @@ def find_character(name: str) -> Path:
 
 def load_character(name: str = "guppy") -> Character:
     """Loads and checks a character sheet. Raises CharacterError, which names every mistake."""
-    return _Loader(find_character(name)).load()
+    with no_garbage_collection():
+        return _Loader(find_character(name)).load()
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from guppylm.data.character import Ask, Character
 from guppylm.data.grammar import Bindings, Tokens, join, probability, readings, sample, split
-from guppylm.data.overlap import may_say
+from guppylm.data.overlap import may_say, rarest
 from guppylm.data.splits import HELD_SHARE, RARE, Splits, TurnSplit, chance, with_values
 
 TRAIN_ROWS = 60_000
@@ -147,8 +147,9 @@ class Conversations:
         stream = self._stream("rare replies")
         turns = []
         for turn in self.splits.turns:
-            draws = (tuple(sample(turn.say, stream)) for _ in range(50))
-            if any(probability(turn.say, tokens) < RARE for tokens in draws):
+            tries = 50 if rarest(turn.say) < RARE else 0
+            rows = (self._draw(turn, pick(turn.train_asks, stream), stream) for _ in range(tries))
+            if any(row and self.surprisal(row) > -math.log(RARE) for row in rows):
                 turns.append(turn)
         return turns
 

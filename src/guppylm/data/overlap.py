@@ -3,8 +3,11 @@
 The loader's proofs: a prompt belongs to one turn only and tells its slots in one way only, no reply is too long.
 """
 
+import gc
+import math
 import re
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 from guppylm.data.grammar import Bindings, Choice, Node, Series, Slot, Tokens, Words, free_values
@@ -81,6 +84,15 @@ def longest(node: Node, counted: re.Pattern[str]) -> int:
     return max(sum(bool(counted.fullmatch(token)) for token in value) for value in node.values)
 
 
+def rarest(node: Node) -> float:
+    """No sentence of `node` is less likely than this: the smallest probability of any of its derivations, or less."""
+    if isinstance(node, Series):
+        return math.prod(rarest(part) for part in node.parts)
+    if isinstance(node, Choice):
+        return min(share * rarest(option) for option, share in zip(node.options, node.probabilities, strict=True))
+    return 1 / len(node.values) if isinstance(node, Slot) else 1.0
+
+
 Stack = tuple["Node | Tokens", "Stack"] | None  # what a sentence has still to say: the next node, then the rest
 Step = tuple[str, Stack, Bindings]
 END = ""  # the token after the last
@@ -148,6 +160,18 @@ class Overlap:
                         seen.add(state)
                         todo.append(((*said, token), state))
         return None
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Millions of small objects, none of them in a cycle: looking for cycles among them would take most of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def clashes(asks: Sequence[Node], turns: Sequence[Hashable]) -> Iterator[tuple[int, int, Tokens]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from guppylm.data.conversations import Conversations, Row
 from guppylm.data.grammar import Node, Series, Slot, Tokens, Words, readings, split
+from guppylm.data.overlap import may_say
 from guppylm.evaluation.statistics import Share
 
 Answer = Callable[[Sequence[str]], list[str]]  # prompts to replies: a model, or the grammar that pretends to be one
@@ -27,7 +28,13 @@ class Judge:
         """The (topic, turn) of every turn that can say `reply`, whatever the prompt bound."""
         if reply not in self._sayers:
             tokens = split(reply)
-            self._sayers[reply] = frozenset(key for key, turn in self.source.turns.items() if readings(turn.turn.say, tokens))
+            words = frozenset(tokens)
+            says = {key: turn.turn.say for key, turn in self.source.turns.items()}
+            self._sayers[reply] = frozenset(
+                key
+                for key, say in says.items()
+                if may_say(say, words) and readings(say, tokens)  # most can't, by their words
+            )
         return self._sayers[reply]
 
     def is_on_topic(self, row: Row, reply: str) -> bool:

@@ -40,7 +40,7 @@ def update(
     loss = reply_loss(model, batch, config.precision)
     model.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step(step + 1, schedule(step, config.steps, config.warmup_steps))
+    optimizer.step(step + 1, schedule(step, config))
     return loss.detach(), batch.ids.numel()
 
 
@@ -102,7 +102,7 @@ def train(
             elapsed = time.perf_counter() - began
             step, tokens, seconds = step + 1, tokens + read, seconds + elapsed
             recent.append(nats)
-            rate = schedule(step - 1, config.steps, config.warmup_steps)
+            rate = schedule(step - 1, config)
             entry = {"loss": round(nats, 5), "learning_rate": round(config.matrix_learning_rate * rate, 7)}
             folder.append(
                 "metrics.jsonl",

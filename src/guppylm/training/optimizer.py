@@ -12,6 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from guppylm.config import TrainConfig
+
 ADAM_BETAS = (0.9, 0.95)  # how much of the running means of gradient and squared gradient is kept at each step
 ADAM_EPSILON = 1e-8
 
@@ -90,9 +92,8 @@ def _gradient(p: nn.Parameter) -> Tensor:
     return p.grad
 
 
-def schedule(step: int, steps: int, warmup_steps: int) -> float:
-    """What the learning rates are multiplied by at this step (from 0): a short climb, then straight down to zero."""
-    warmup_steps = min(warmup_steps, steps // 4)
-    if step < warmup_steps:
-        return (step + 1) / (warmup_steps + 1)
-    return (steps - step) / (steps - warmup_steps)
+def schedule(step: int, config: TrainConfig) -> float:
+    """What the learning rates are multiplied by at this step (from 0): a short climb, a plateau, then straight to zero."""
+    climb = min(1.0, (step + 1) / (config.warmup_steps + 1))
+    fall = min(1.0, (config.steps - step) / (config.decay * config.steps))
+    return min(climb, fall)

@@ -78,7 +78,7 @@ def run_training(
         f"{sum(p.numel() for p in Transformer(model_config).parameters()):,} parameters, {config.steps} steps of about "
         f"{config.tokens_per_step:,} tokens, {config.precision} on {device.type}"
     )
-    run = RunConfig(model_config, config, character, sheet.fingerprint, rows, guppylm.__version__)
+    run = RunConfig(model_config, config, character, sheet.fingerprint, sheet.prompts, rows, guppylm.__version__)
     folder.write(CONFIG, run.to_json())
     _train(folder, run, tokenizer, rendered, validation, sheet, device, reporter, resume=False)
     return folder
