@@ -5,10 +5,15 @@ import time
 
 import pytest
 
+from conftest import Command
+from guppylm.checkpoint import RunFolder
+from guppylm.data.batches import Batches
 from guppylm.data.character import Character
-from guppylm.data.conversations import Conversations, Row
+from guppylm.data.conversations import Conversations, Row, read_rows
+from guppylm.data.tokenizer import Rendered
 from guppylm.evaluation.memory import Memory
 from guppylm.evaluation.replies import Judge
+from guppylm.fish import load
 
 
 def row(prompt: str, reply: str, **bindings: str) -> Row:
@@ -56,6 +61,37 @@ def test_a_reply_of_another_turn_is_recombined_but_impossible_here(memory: Memor
 def test_nothing_to_remember(tiny: Character) -> None:
     with pytest.raises(ValueError, match="nothing to remember"):
         Memory([], Judge(Conversations(tiny)))
+
+
+def test_a_fish_remembers_what_its_run_has_read(trained: RunFolder) -> None:
+    fish = load(trained.path)
+    first = next(iter(read_rows(trained.path / "data" / "train.jsonl")))
+    found = fish.remember(first.prompt, first.reply)
+    assert found.kind == "remembered"
+    assert found.times >= 1
+    assert found.grammar_nats is not None
+    assert found.model_nats is not None
+    assert 0 < found.model_nats < 200
+    assert fish.remember(first.prompt, "zebras").kind == "invented"
+    with pytest.raises(ValueError, match="at most 129 fit"):
+        fish.remember("hello", "word " * 200)
+
+
+def test_only_rows_that_were_read_are_remembered() -> None:
+    rows = [Rendered([1] * 10, [False] * 5 + [True] * 5) for _ in range(40)] + [Rendered([1] * 300, [True] * 300)]
+    batches = Batches(rows, 100, seed=1, context=128)
+    assert batches.rows_read(0) == frozenset()
+    assert len(batches.rows_read(2)) == 20
+    assert batches.rows_read(1) < batches.rows_read(2)
+    assert batches.rows_read(100) == frozenset(range(40))  # the row that fits no context was never read
+
+
+def test_the_meter_of_the_chat(command: Command, trained: RunFolder) -> None:
+    done = command("chat", trained.path, "--prompt", "are you hungry", "--seed", 1, "--meter")
+    assert done.returncode == 0, done.stderr
+    assert any(kind in done.stdout for kind in ("remembered", "recombined", "invented"))
+    assert "the sheet says it" in done.stdout
+    assert "he says it 1 in" in done.stdout
 
 
 @pytest.mark.slow

@@ -1,17 +1,21 @@
 """The command line. It parses, calls and prints; what it calls is imported when it is needed, since torch takes seconds."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import guppylm
 from guppylm.data.character import CharacterError
 from guppylm.errors import RunError
+
+if TYPE_CHECKING:
+    from guppylm.evaluation.memory import Remembered
 
 BEGAN = time.monotonic()  # --minutes counts from the command
 
@@ -113,6 +117,7 @@ def chat(
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that together have this probability.")] = 1.0,
     min_p: Annotated[float, typer.Option(help="Draw from tokens at least this fraction as likely as the likeliest.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="The same seed, prompt and settings give the same reply.")] = None,
+    meter: Annotated[bool, typer.Option("--meter", help="Say if each reply is remembered, recombined or invented.")] = False,
 ) -> None:
     """Talk to a fish. Each message stands alone: it forgets the one before."""
     if prompt is not None and not prompt.strip():
@@ -127,9 +132,13 @@ def chat(
         left_out = fish.left_out(text)
         if left_out:
             print(f"(too long: the first {left_out:,} characters are left out)", file=sys.stderr)
+        said = ""
         for piece in fish.stream(text, seed, sampling):
             print(_printable(piece), end="", flush=True)
+            said += piece
         print(flush=True)
+        if meter:
+            print(f"        ({_told(fish.remember(text, said))})", flush=True)
 
     if prompt is not None and prompt != "-":
         answer(prompt)
@@ -153,6 +162,14 @@ def _talk(name: str, answer: Callable[[str], None]) -> None:
             return
         print(f"{Path(name).name:5} > ", end="", flush=True)
         answer(line)
+
+
+def _told(found: "Remembered") -> str:
+    """A reply's origin in one line. A probability p is told as "1 in 1/p"."""
+    times = f", it stands in {found.times:,} rows" if found.times else f"; nearest: {found.nearest.reply}"
+    grammar = "never" if found.grammar_nats == math.inf else f"1 in {math.exp(found.grammar_nats or 0):,.0f}"
+    asked = "nobody taught him this prompt" if found.grammar_nats is None else f"the sheet says it {grammar}"
+    return f"{found.kind}{times} · {asked} · he says it 1 in {math.exp(found.model_nats or 0):,.0f}"
 
 
 def _printable(text: str) -> str:

@@ -33,7 +33,7 @@ class TrainConfig:
     """How the model is trained."""
 
     steps: int = 500  # weight updates
-    tokens_per_step: int = 2048  # read for one update
+    tokens_per_step: int = 4096  # read for one update
     matrix_learning_rate: float = 0.016  # Muon: how far, in units of the matrix's own scale, one step moves it
     learning_rate: float = 0.006  # Adam: embeddings, gains and biases
     momentum: float = 0.9

@@ -1,11 +1,15 @@
 """The object that a notebook, a test or the command line talks to."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from guppylm.checkpoint import RunFolder, newest_run
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
+from guppylm.evaluation.loss import row_losses
+from guppylm.evaluation.memory import Memory, Remembered, memory_of
 from guppylm.inference.engine import reply_to_all, stream_text
 from guppylm.inference.sampling import SamplingConfig
 from guppylm.model import Transformer
@@ -37,6 +41,22 @@ class Fish:
             check_prompt(prompt)
         replies = reply_to_all(self.model, self.tokenizer, prompts, sampling or SamplingConfig(), seed)
         return [reply.text for reply in replies]
+
+    def remember(self, prompt: str, reply: str) -> Remembered:
+        """Whether `reply` to `prompt` is remembered, recombined or invented, with the nearest training row.
+
+        The first call reads what the run was trained on, which takes some seconds. Raises RunError if that is gone.
+        """
+        rendered = self.tokenizer.render(prompt, reply)
+        if len(rendered.ids) > self.model.config.context + 1:
+            raise ValueError(
+                f"prompt and reply together have {len(rendered.ids)} tokens; at most {self.model.config.context + 1}"
+            )
+        return replace(self._memory.look_up(prompt, reply), model_nats=float(row_losses(self.model, [rendered])[0]))
+
+    @cached_property
+    def _memory(self) -> Memory:
+        return memory_of(self.run)
 
     def left_out(self, prompt: str) -> int:
         """How many characters at the beginning of `prompt` are dropped because it is too long for the context."""

@@ -27,10 +27,10 @@ class Batches:
     """All batches of a training: batch number `step` is a function of the rows, the seed and `step` alone."""
 
     def __init__(self, rows: Sequence[Rendered], tokens_per_step: int, seed: int, context: int) -> None:
-        rows = [row for row in rows if len(row.ids) <= context + 1]
-        if not rows:
+        self.numbers = [number for number, row in enumerate(rows) if len(row.ids) <= context + 1]  # of the rows that fit
+        if not self.numbers:
             raise ValueError("no conversation fits the context; make the context larger or the conversations shorter")
-        self.rows = rows
+        self.rows = rows = [rows[number] for number in self.numbers]
         self.tokens_per_step = tokens_per_step
         self.seed = seed
         self.lengths = np.array([len(row.ids) for row in rows])
@@ -47,6 +47,17 @@ class Batches:
             self._epoch += 1
             self._plan = self._plan_epoch(self._epoch)
         return collate([self.rows[number] for number in self._plan[step - self._first]])
+
+    def rows_read(self, steps: int) -> frozenset[int]:
+        """The numbers of the rows, as they were given, that the first `steps` batches hold."""
+        read: set[int] = set()
+        epoch = 0
+        while steps > 0 and len(read) < len(self.rows):
+            plan = self._plan_epoch(epoch)
+            read.update(self.numbers[place] for batch in plan[:steps] for place in batch.tolist())
+            steps -= len(plan)
+            epoch += 1
+        return frozenset(read)
 
     def _plan_epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
         """Row numbers of each batch: rows in random order, sorted by length, cut into batches, batches in random order."""

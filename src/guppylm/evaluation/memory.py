@@ -16,9 +16,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from guppylm.data.conversations import Row
+from guppylm.checkpoint import RunFolder
+from guppylm.data.batches import Batches
+from guppylm.data.character import load_character
+from guppylm.data.conversations import Conversations, Row, read_rows
 from guppylm.data.grammar import normalise, probability, readings, split
 from guppylm.data.overlap import may_say
+from guppylm.errors import RunError
 from guppylm.evaluation.replies import Judge
 
 Kind = Literal["remembered", "recombined", "invented"]
@@ -33,6 +37,7 @@ class Remembered:
     grammar_nats: float | None  # -log probability given the prompt; inf if its turn can't say it, None if no turn asks it
     nearest: Row  # the training row whose reply shares most with it, rare words counting more
     similarity: float  # with that reply: 0 nothing in common, 1 the same words
+    model_nats: float | None = None  # -log probability given the prompt, as the model has it
 
 
 class Memory:
@@ -87,3 +92,21 @@ class Memory:
         similarity = common / np.maximum(self._size + size - common, 1e-12)
         place = int(similarity.argmax())
         return place, float(similarity[place])
+
+
+def memory_of(run: RunFolder) -> Memory:
+    """The memory of a run: the rows that it has read up to its last step. Raises RunError if they or its sheet are gone."""
+    config = run.config()
+    sheet = load_character(config.character)
+    if sheet.fingerprint != config.fingerprint:
+        raise RunError(f"the character {config.character} has changed since {run.path} was trained; train it again")
+    path = run.path / "data" / "train.jsonl"
+    try:
+        rows = list(read_rows(path))
+    except (FileNotFoundError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}); what the fish has read can't be known without it") from error
+    rendered = run.tokenizer().render_all([(row.prompt, row.reply) for row in rows])
+    batches = Batches(rendered, config.train.tokens_per_step, config.train.seed, config.model.context)
+    steps = max((int(entry["step"]) for entry in run.lines("metrics.jsonl")), default=0)
+    read = batches.rows_read(steps)
+    return Memory([row for number, row in enumerate(rows) if number in read], Judge(Conversations(sheet, config.train.seed)))

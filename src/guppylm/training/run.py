@@ -24,6 +24,7 @@ from guppylm.training.progress import Reporter, Silent
 
 GROWING_UP = 5  # prompts that are answered along the way
 RESERVE = 3.0  # seconds kept back for the last save and the first reply
+CALIBRATION = 8.0  # seconds that measuring the speed may take, at most
 
 
 def run_training(
@@ -168,9 +169,13 @@ def _calibrate(
     optimizer = new_optimizer(model, config)
     batches = Batches(rendered, config.tokens_per_step, config.seed, model_config.context)
     steps = itertools.count()
-    per_update = _seconds_of(lambda: float(update(model, optimizer, batches, config, next(steps))[0]), seconds * 0.03)
+    per_update = _seconds_of(
+        lambda: float(update(model, optimizer, batches, config, next(steps))[0]), min(seconds * 0.03, CALIBRATION)
+    )
     rows = validation[: config.evaluation_rows]
-    per_look = _seconds_of(lambda: loss_report(model, tokenizer, rows, config.precision), seconds * 0.005)
+    per_look = _seconds_of(
+        lambda: loss_report(model, tokenizer, rows, config.precision), min(seconds * 0.005, CALIBRATION / 8)
+    )
     looks = per_look * (config.evaluations + 1) + per_update * len(SNAPSHOT_AT)  # a snapshot's replies take about an update
     left = seconds - (time.perf_counter() - began) - looks
     return dataclasses.replace(config, steps=max(1, int(left / per_update)))
