@@ -6,6 +6,7 @@ import pytest
 
 from conftest import CHARACTER, SLOTS, TOPICS, write_character
 from guppylm.data.character import Character, CharacterError, load_character
+from guppylm.data.voice import Voice
 
 TURN = """
 title = "t"
@@ -101,3 +102,14 @@ def test_ask_frame_needs_its_ask(tmp_path: Path) -> None:
 def test_fingerprint_changes_with_any_file(tiny: Character, tmp_path: Path) -> None:
     other = load_character(str(write_character(tmp_path / "other", slots=SLOTS + "# a remark\n")))
     assert other.fingerprint != tiny.fingerprint
+
+
+def test_the_voice_judges_replies_as_it_judges_the_sheet() -> None:
+    voice = Voice(words=5, sentences=2, forbidden=("!", "blub", "as a fish"))
+    assert voice.allows("don't ask. it's wet.")  # five words: what an apostrophe cuts off belongs to its word
+    assert not voice.allows("one two three four five six")
+    assert not voice.allows("one. two. three.")
+    assert not voice.allows("wet!")
+    assert not voice.allows("blub")
+    assert not voice.allows("as a fish, yes")
+    assert voice.allows("a fish")

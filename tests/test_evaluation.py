@@ -97,6 +97,12 @@ def test_the_scorecard_of_a_tiny_fish(trained: RunFolder) -> None:
     assert set(card.on_topic) == {"0.7", "1.0"}
     assert card.slot_echo["test_fresh"] is not None
     assert card.to_dict()["losses"]["test_fresh"]["rows"] == 2000
+    assert card.to_dict()["version"] == 1
+    assert sum(share.value for share in card.origins.values()) == pytest.approx(1.0)
+    assert card.origins["remembered"].value > 0.5  # a small sheet: its rows hold nearly all that can be said
+    assert card.grammar_remembered.value > 0.9
+    assert 1 < card.distinct_replies <= 2000
+    assert card.in_voice.value > 0.9
 
 
 def test_a_trained_fish_knows_what_it_was_asked(trained: RunFolder, tiny: Character) -> None:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from guppylm.config import PRESETS, ModelConfig
+from guppylm.export.huggingface import gpt2_config, to_gpt2
 from guppylm.model import Block, KeyValueCache, Point, Transformer
 from guppylm.training.run import new_model
 
@@ -127,37 +128,8 @@ def test_equals_gpt2_of_transformers() -> None:
     with torch.no_grad():
         for p in model.parameters():
             p.add_(torch.randn_like(p) * 0.05)
-    c = model.config
-    theirs = transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(
-            vocab_size=c.vocabulary_size,
-            n_positions=c.context,
-            n_embd=c.width,
-            n_layer=c.layers,
-            n_head=c.heads,
-            n_inner=c.mlp_width,
-            activation_function="relu",
-        )
-    ).eval()
-    renamed = {
-        "transformer.wte.weight": model.token_embedding.weight,
-        "transformer.wpe.weight": model.position_embedding.weight,
-    }
-    for kind in ("weight", "bias"):
-        renamed[f"transformer.ln_f.{kind}"] = getattr(model.final_norm, kind)
-        for i, block in enumerate(blocks(model)):
-            at, attention = f"transformer.h.{i}", block.attention
-            merged = torch.cat([getattr(attention.query, kind), getattr(attention.key, kind), getattr(attention.value, kind)])
-            entries = {
-                f"{at}.ln_1.{kind}": getattr(block.attention_norm, kind),
-                f"{at}.ln_2.{kind}": getattr(block.mlp_norm, kind),
-                f"{at}.attn.c_attn.{kind}": merged,
-                f"{at}.attn.c_proj.{kind}": getattr(attention.output, kind),
-                f"{at}.mlp.c_fc.{kind}": getattr(block.mlp.input, kind),
-                f"{at}.mlp.c_proj.{kind}": getattr(block.mlp.output, kind),
-            }
-            # GPT-2 stores the matrices of its linear layers transposed
-            renamed |= {name: t.T if t.ndim == 2 else t for name, t in entries.items()}
+    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(**gpt2_config(model.config))).eval()
+    renamed = to_gpt2(model.state_dict(), model.config.layers)
     missing, unexpected = theirs.load_state_dict(renamed, strict=False)
     assert not unexpected
     assert set(missing) <= {"lm_head.weight"}

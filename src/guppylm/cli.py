@@ -257,6 +257,21 @@ def check(
         print("\nno mistakes: each prompt has one meaning, no reply breaks a rule of the voice. fit to train.")
 
 
+@app.command(epilog="Example: guppylm export runs/guppy --to huggingface --out guppy-hf")
+def export(
+    out: Annotated[Path, typer.Option(help="A new folder.")],
+    run: RunArgument = None,
+    to: Annotated[str, typer.Option(help="The format: huggingface.")] = "huggingface",
+) -> None:
+    """Write a fish in a format that other programs read."""
+    if to != "huggingface":
+        raise ValueError(f"no format {to!r}; there is huggingface")
+    from guppylm.export.huggingface import export_huggingface
+    from guppylm.fish import load
+
+    print(f"{out}: {', '.join(export_huggingface(load(run), out))}")
+
+
 @app.command("eval", epilog="Example: guppylm eval runs/guppy --json")
 def evaluate(run: RunArgument = None, as_json: Json = False) -> None:
     """Score a fish: how far from perfect, does it understand new phrasings, does it listen."""

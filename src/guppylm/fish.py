@@ -52,10 +52,11 @@ class Fish:
             raise ValueError(
                 f"prompt and reply together have {len(rendered.ids)} tokens; at most {self.model.config.context + 1}"
             )
-        return replace(self._memory.look_up(prompt, reply), model_nats=float(row_losses(self.model, [rendered])[0]))
+        return replace(self.memory.look_up(prompt, reply), model_nats=float(row_losses(self.model, [rendered])[0]))
 
     @cached_property
-    def _memory(self) -> Memory:
+    def memory(self) -> Memory:
+        """What the run has read. Reading it takes some seconds, once. Raises RunError if it is gone."""
         return memory_of(self.run)
 
     def left_out(self, prompt: str) -> int:

@@ -63,6 +63,14 @@ def show_scorecard(card: Scorecard) -> None:
     for name, echo in card.slot_echo.items():
         if echo is not None:
             table.add_row(f"slot_echo, {name}", f"{echo.value:.3f}", f"{echo.low:.3f} to {echo.high:.3f}", f"{echo.count:,}")
+    table.add_section()
+    shares = {f"{kind}, replies to test_fresh": share for kind, share in card.origins.items()}
+    shares["remembered, samples of the grammar itself"] = card.grammar_remembered
+    shares["in voice"] = card.in_voice
+    for name, share in shares.items():
+        table.add_row(name, f"{share.value:.3f}", f"{share.low:.3f} to {share.high:.3f}", f"{share.count:,}")
+    table.add_row("distinct replies", f"{card.distinct_replies:,}", "", f"{card.origins['invented'].count:,}")
+    table.add_row("distinct replies, the grammar itself", f"{card.grammar_distinct_replies:,}")
     console = Console()
     console.print(table)
     if card.confusion:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from guppylm.data.grammar import EMPTY, Node, Parser, Series, TemplateError, choice, join, normalise, split
-from guppylm.data.overlap import CLITIC, SENTENCE_END, WORD, clashes, longest, no_garbage_collection, vocabulary
+from guppylm.data.overlap import clashes, no_garbage_collection
+from guppylm.data.voice import Voice
 
 SHIPPED = Path(__file__).parent.parent / "characters"
 
@@ -48,15 +49,6 @@ class Turn:
     asks: tuple[Ask, ...]  # drawn with equal probability
     says: tuple[str, ...]  # the say templates as written
     say: Node  # one of them, with equal probability
-
-
-@dataclass(frozen=True)
-class Voice:
-    """What a reply may look like. A reply that could break these rules is refused when the sheet is loaded."""
-
-    words: int = 20
-    sentences: int = 3
-    forbidden: tuple[str, ...] = ("!",)
 
 
 @dataclass(frozen=True)
@@ -239,8 +231,8 @@ class _Loader:
             ask_nodes = [(template, self._parse(source, parser, template)) for template in asks]
             say_nodes = [(template, self._parse(source, parser, template)) for template in says]
             for template, node in say_nodes:
-                if node is not None:
-                    self._check_voice(source, template, node)
+                for fault in self.voice.faults(template, node) if node else ():
+                    self._problem(source, template, fault)
             before, after = frame
             good_asks = tuple(Ask(template, node, Series((before, node, after))) for template, node in ask_nodes if node)
             good_says = [node for _, node in say_nodes if node]
@@ -258,21 +250,6 @@ class _Loader:
         except TemplateError as error:
             self._problem(source, template, str(error))
             return None
-
-    def _check_voice(self, source: _Source, template: str, node: Node) -> None:
-        words = longest(node, WORD) - longest(node, CLITIC)
-        sentences = longest(node, SENTENCE_END)
-        if words > self.voice.words:
-            what = f"a reply may run to {words} words, {self.voice.words} are allowed; shorten it: {template}"
-            self._problem(source, template, what)
-        if sentences > self.voice.sentences:
-            what = f"a reply may have {sentences} sentences, {self.voice.sentences} are allowed; join or cut: {template}"
-            self._problem(source, template, what)
-        heard = vocabulary(node)
-        for phrase in self.voice.forbidden:
-            if phrase in heard or (" " in phrase and phrase in normalise(template)):
-                what = f'"{phrase}" is outside the voice of this character; say it otherwise: {template}'
-                self._problem(source, template, what)
 
     def _check_unused(
         self, shared: _Source, topics: list[_Source], parser: Parser, pools: dict[str, list[str]], rules: dict[str, str]

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
-from guppylm.data.character import load_character
-from guppylm.data.conversations import Conversations, Row, read_rows
+from guppylm.data.conversations import Row, read_rows
 from guppylm.errors import RunError
 from guppylm.evaluation.loss import LossReport, loss_report
-from guppylm.evaluation.replies import Judge, OnTopic, on_topic, slot_echo
+from guppylm.evaluation.memory import Kind
+from guppylm.evaluation.replies import OnTopic, on_topic, slot_echo
 from guppylm.evaluation.statistics import Share
 from guppylm.fish import Fish
 from guppylm.inference.sampling import SamplingConfig
@@ -16,6 +16,7 @@ from guppylm.inference.sampling import SamplingConfig
 LOSS_TESTS = ("test_fresh", "test_unseen_ask", "test_unseen_say")
 ECHO_TESTS = ("test_fresh", "test_unseen_pair", "test_unseen_word")
 SEED = 1  # of the sampled replies
+VERSION = 1  # of the JSON; a figure that changes its meaning raises it
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,23 @@ class Scorecard:
     losses: dict[str, LossReport]
     on_topic: dict[str, OnTopic]  # by temperature, on test_unseen_ask
     slot_echo: dict[str, Share | None]
+    origins: dict[str, Share]  # remembered, recombined, invented: replies to test_fresh at temperature 1
+    grammar_remembered: Share  # of fresh samples of the grammar, test_fresh's own replies: what a perfect fish would repeat
+    distinct_replies: int  # among those to test_fresh
+    grammar_distinct_replies: int  # among test_fresh's own
+    in_voice: Share  # of the same replies: within the character's rules for words, sentences and forbidden phrases
     confusion: list[tuple[str, str, int]]  # (asked, answered, times) on test_unseen_ask at temperature 0.7, commonest first
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        return asdict(self)
+        return {"version": VERSION, **asdict(self)}
 
 
 def evaluate(fish: Fish) -> Scorecard:
     """The scorecard of a fish. Raises RunError if its data or its character is missing or has changed."""
-    run = fish.run.config()
-    sheet = load_character(run.character)
-    if sheet.fingerprint != run.fingerprint:
-        raise RunError(
-            f"the character {run.character} has changed since {fish.run.path} was trained; train it again to score it"
-        )
-    source = Conversations(sheet, run.train.seed)
-    judge = Judge(source)
+    memory = fish.memory
+    judge = memory.judge
+    voice = judge.source.character.voice
     tests = {name: _read(fish, name) for name in dict.fromkeys((*LOSS_TESTS, *ECHO_TESTS))}
     losses = {name: loss_report(fish.model, fish.tokenizer, tests[name]) for name in LOSS_TESTS if tests[name]}
 
@@ -59,7 +60,21 @@ def evaluate(fish: Fish) -> Scorecard:
     topics = {"0.7": on_topic(judge, unseen, remembered_answer), "1.0": on_topic(judge, unseen, answer_at(1.0))}
     confusion = [(asked, answered, times) for (asked, answered), times in judge.confusion(unseen, said).most_common()]
     echoes = {name: slot_echo(judge, tests[name], answer_at(1.0)) for name in ECHO_TESTS}
-    return Scorecard(str(fish.run.path), losses, topics, echoes, confusion)
+    fresh = tests["test_fresh"]
+    replies = answer_at(1.0)([row.prompt for row in fresh])
+    kinds = [memory.look_up(row.prompt, reply).kind for row, reply in zip(fresh, replies, strict=True)]
+    return Scorecard(
+        run=str(fish.run.path),
+        losses=losses,
+        on_topic=topics,
+        slot_echo=echoes,
+        origins={kind: Share.of([one == kind for one in kinds]) for kind in get_args(Kind)},
+        grammar_remembered=Share.of([memory.times[row.reply] > 0 for row in fresh]),
+        distinct_replies=len(set(replies)),
+        grammar_distinct_replies=len({row.reply for row in fresh}),
+        in_voice=Share.of([voice.allows(reply) for reply in replies]),
+        confusion=confusion,
+    )
 
 
 def _read(fish: Fish, name: str) -> list[Row]:

@@ -1,0 +1,1 @@
+"""A trained fish in the formats of others."""
