@@ -219,7 +219,7 @@ def test_check_says_whether_a_character_is_fit_to_train(command: Command, tiny_f
     shutil.copytree(tiny_folder, broken)
     topic = broken / "topics" / "things.toml"
     topic.write_text(topic.read_text().replace("it is approved.", "it is (approved."))
-    refused(command("check", broken), 1, "topics/things.toml:5:", "never closed")
+    refused(command("check", broken), 1, "topics/things.toml:6:", "never closed")
 
 
 def test_check_refuses_a_conversation_that_no_context_holds(command: Command, tiny_folder: Path, tmp_path: Path) -> None:

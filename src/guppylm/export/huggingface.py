@@ -135,7 +135,7 @@ def import_huggingface(folder: Path) -> tuple[Transformer, Tokenizer]:
             vocabulary_size=described["vocab_size"],
         )
         wanted = gpt2_config(config)
-        wrong = [name for name, value in wanted.items() if name not in ("dtype",) and described.get(name) != value]
+        wrong = [name for name, value in wanted.items() if name != "dtype" and described.get(name) != value]
         if wrong:
             raise RunError(
                 f"{folder} is another architecture: {wrong[0]} is {described.get(wrong[0])}, not {wanted[wrong[0]]}"
@@ -162,8 +162,9 @@ pipeline_tag: text-generation
 ---
 # {run.character}
 
-A language model of {sum(p.numel() for p in fish.model.parameters()):,} parameters, trained by guppylm {run.guppylm} in {run.train.steps:,} steps of about
-{run.train.tokens_per_step:,} tokens on {run.rows:,} synthetic conversations. It knows nothing but what its sheet says.
+A language model of {sum(p.numel() for p in fish.model.parameters()):,} parameters, trained by guppylm {run.guppylm} in
+{run.train.steps:,} steps of about {run.train.tokens_per_step:,} tokens on {run.rows:,} synthetic conversations. It knows
+nothing but what its sheet says.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
