@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from guppylm.data.character import Character
+from conftest import TOPICS, write_character
+from guppylm.data.character import Character, load_character
 from guppylm.data.conversations import Conversations, Row, Statistics, read_rows, write_conversations
 from guppylm.data.grammar import Tokens, probability, readings, split
 from guppylm.data.splits import RARE, Splits
@@ -152,3 +153,22 @@ def test_datasets_reads_the_rows(statistics: Statistics, folder: Path, tmp_path:
     assert loaded.column_names == ["prompt", "reply", "topic", "turn", "bindings", "surprisal"]
     first = json.loads((folder / "test_fresh.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert loaded[0] == first
+
+
+def test_an_ask_with_two_words_of_one_pool(tmp_path: Path) -> None:
+    """A test wants one word in one slot; where the other slot takes it, that draw is given up, not the whole data."""
+    topic = """
+title = "sums"
+[[turn]]
+name = "sum"
+ask = ["what is {number} plus {number:other}", "add {number} to {number:other}", "{number} and {number:other}", "sum {number}"]
+say = ["{number} and then some.", "about {number}."]
+[pools]
+number = ["one", "two", "three"]
+"""
+    sheet = load_character(str(write_character(tmp_path, topics=TOPICS | {"sums": topic})))
+    for seed in range(1, 6):
+        pairs = Conversations(sheet, seed).tests["test_unseen_pair"]
+        sums = [row.bindings for row in pairs if row.turn == "sum"]
+        assert sums
+        assert all(bound["number"] != bound.get("number:other") for bound in sums)

@@ -189,7 +189,10 @@ class Conversations:
             if not cases:
                 return None
             case = pick(cases, stream)
-            row = self._draw(case.turn, case.limited_ask, stream, with_held_pairs=True)
+            try:
+                row = self._draw(case.turn, case.limited_ask, stream, with_held_pairs=True)
+            except LookupError:  # "{number} plus {number:other}": the other slot took the one word wanted here
+                return None
             others = [ask for ask in case.turn.train_asks if ask.template != case.ask.template]
             if row is None or case.slot not in row.bindings or self._is_held_reply(case.turn, row):
                 return None

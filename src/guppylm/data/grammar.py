@@ -225,7 +225,7 @@ def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
 def sample(node: Node, stream: Random, bindings: dict[str, Tokens] | None = None) -> list[str]:
     """Draws a sentence's tokens. `bindings` gives the slots already bound and receives those that are drawn.
 
-    Only `stream.random()` is called: the one method whose numbers Python promises for every version and machine.
+    Only `stream.random()` is called, whose numbers Python promises. Raises LookupError where all words of a slot are taken.
     """
     tokens: list[str] = []
     _sample(node, stream.random, {} if bindings is None else bindings, tokens)
@@ -243,6 +243,8 @@ def _sample(node: Node, uniform: Callable[[], float], bindings: dict[str, Tokens
     else:
         if node.slot not in bindings:
             free = free_values(node, bindings)
+            if not free:
+                raise LookupError(f"every word that {{{node.slot}}} may take is taken by another slot of its pool")
             bindings[node.slot] = free[int(uniform() * len(free))]
         tokens.extend(bindings[node.slot])
 
@@ -268,7 +270,7 @@ def probability(node: Node, tokens: Tokens, bindings: Bindings = ()) -> float:
     return sum(readings(node, tokens, bindings).values())
 
 
-State = tuple[int, Bindings]
+State = tuple[int, Bindings]  # tokens said, slots bound
 
 
 def _advance(node: Node, tokens: Tokens, states: dict[State, float]) -> dict[State, float]:
