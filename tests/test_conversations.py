@@ -161,10 +161,11 @@ def test_an_ask_with_two_words_of_one_pool(tmp_path: Path) -> None:
 title = "sums"
 [[turn]]
 name = "sum"
-ask = ["what is {number} plus {number:other}", "add {number} to {number:other}", "{number} and {number:other}", "sum {number}"]
+ask = ["what is {number:other} plus {number}", "add {number:other} to {number}", "{number:other} and {number}",
+  "sum {number:other} with {number}", "{number:other} times {number}", "take {number:other} from {number}"]
 say = ["{number} and then some.", "about {number}."]
 [pools]
-number = ["one", "two", "three"]
+number = ["one", "two", "three", "four", "five"]
 """
     sheet = load_character(str(write_character(tmp_path, topics=TOPICS | {"sums": topic})))
     for seed in range(1, 6):
