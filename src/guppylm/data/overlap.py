@@ -96,6 +96,7 @@ def rarest(node: Node) -> float:
 Stack = tuple["Node | Tokens", "Stack"] | None  # what a sentence has still to say: the next node, then the rest
 Step = tuple[str, Stack, Bindings]
 END = ""  # the token after the last
+KEPT_STEPS = 20_000  # places in templates whose next tokens are kept, so that memory stays flat
 
 
 class Overlap:
@@ -107,6 +108,8 @@ class Overlap:
     def _steps(self, stack: Stack, bindings: Bindings) -> set[Step]:
         """The tokens that may come next, each with what remains to be said after it."""
         key = (stack, bindings)
+        if len(self._known) > KEPT_STEPS:
+            self._known.clear()
         if key not in self._known:
             self._known[key] = set(self._find_steps(stack, bindings))
         return self._known[key]
