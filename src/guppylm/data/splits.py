@@ -27,7 +27,9 @@ def chance(*texts: str) -> float:
 
 
 def with_values(node: Node, values: Callable[[Slot], tuple[Tokens, ...]]) -> Node:
-    """The same template with other words in its slots."""
+    """The same template with other words in its slots; parts without slots stay the same objects."""
+    if not slots(node):
+        return node
     if isinstance(node, Slot):
         return Slot(node.slot, node.pool, values(node))
     if isinstance(node, Series):
