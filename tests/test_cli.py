@@ -236,4 +236,5 @@ def test_data_can_be_read_aloud(command: Command, tiny_folder: Path, tmp_path: P
     assert done.stdout.count("   -> ") == 7
     assert all(line.startswith(("things ", " ")) for line in done.stdout.splitlines())
     assert not (tmp_path / "data").exists()
+    refused(command("data", "--character", tiny_folder, "--topic", "things"), 2, "add --show 20")
     refused(command("data", "--character", tiny_folder, "--topic", "soup"), 2, "no topic 'soup'", "greeting, things")

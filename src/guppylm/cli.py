@@ -137,7 +137,7 @@ def chat(
             print(_printable(piece), end="", flush=True)
             said += piece
         print(flush=True)
-        if meter:
+        if meter and not left_out:  # what was left out was not answered
             print(f"        ({_told(fish.remember(text, said))})", flush=True)
 
     if prompt is not None and prompt != "-":
@@ -167,9 +167,9 @@ def _talk(name: str, answer: Callable[[str], None]) -> None:
 def _told(found: "Remembered") -> str:
     """A reply's origin in one line. A probability p is told as "1 in 1/p"."""
     times = f", it stands in {found.times:,} rows" if found.times else f"; nearest: {found.nearest.reply}"
-    grammar = "never" if found.grammar_nats == math.inf else f"1 in {math.exp(found.grammar_nats or 0):,.0f}"
+    grammar = "never" if found.grammar_nats == math.inf else f"1 in {math.exp(found.grammar_nats or 0):,.3g}"
     asked = "nobody taught him this prompt" if found.grammar_nats is None else f"the sheet says it {grammar}"
-    return f"{found.kind}{times} · {asked} · he says it 1 in {math.exp(found.model_nats or 0):,.0f}"
+    return f"{found.kind}{times} · {asked} · he says it 1 in {math.exp(min(found.model_nats or 0, 700)):,.3g}"
 
 
 def _printable(text: str) -> str:
@@ -199,6 +199,8 @@ def data(
     sheet = load_character(character)
     if topic is not None and topic not in sheet.topics:
         raise ValueError(f"no topic {topic!r}; there are: {', '.join(sheet.topics)}")
+    if topic is not None and not show:
+        raise ValueError("--topic chooses what --show prints; add --show 20, or leave out --topic")
     if show:
         for row in Conversations(sheet, seed).rows("train", show, topic):
             print(row.to_json() if as_json else f"{row.topic:18} {row.prompt}\n{'':18}   -> {row.reply}")

@@ -194,8 +194,8 @@ def clashes(asks: Sequence[Node], turns: Sequence[Hashable]) -> Iterator[tuple[i
     needed = [[sum(bits[word] for word in clause) for clause in clauses(ask)] for ask in asks]
     overlap = Overlap()
     for first, ask in enumerate(asks):
-        rarest = min(clauses(ask), key=lambda clause: sum(len(holders[word]) for word in clause), default=None)
-        everywhere = range(len(asks)) if rarest is None else sorted({place for word in rarest for place in holders[word]})
+        scarcest = min(clauses(ask), key=lambda clause: sum(len(holders[word]) for word in clause), default=None)
+        everywhere = range(len(asks)) if scarcest is None else sorted({place for word in scarcest for place in holders[word]})
         slotted = bool(slots(ask))
         for second in everywhere:
             same = turns[first] == turns[second]
