@@ -15,8 +15,8 @@ from typing import NamedTuple, TypeVar
 
 from guppylm.data.character import Ask, Character
 from guppylm.data.grammar import Bindings, Tokens, join, probability, readings, sample, split
-from guppylm.data.overlap import may_say, rarest
-from guppylm.data.splits import HELD_SHARE, RARE, Splits, TurnSplit, chance, with_values
+from guppylm.data.overlap import may_say, rarest, with_values
+from guppylm.data.splits import HELD_SHARE, RARE, Splits, TurnSplit, chance
 
 TRAIN_ROWS = 60_000
 UNSEEN_ROWS = {"test_unseen_ask": 2_000, "test_unseen_say": 1_000, "test_unseen_word": 1_000, "test_unseen_pair": 1_000}

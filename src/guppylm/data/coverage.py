@@ -14,8 +14,7 @@ from statistics import mean, median, quantiles
 from guppylm.data.character import Character, Turn
 from guppylm.data.conversations import TRAIN_ROWS, Conversations, Row
 from guppylm.data.grammar import Choice, Node, Series, Words, join, sample
-from guppylm.data.overlap import SENTENCE_END, literals, slots
-from guppylm.data.splits import with_values
+from guppylm.data.overlap import SENTENCE_END, literals, slots, with_values
 from guppylm.data.tokenizer import Tokenizer
 
 ENTROPY_ROWS = 100  # rows of a turn whose surprisal is averaged

@@ -6,16 +6,19 @@ The loader's proofs: a prompt belongs to one turn only and tells its slots in on
 import gc
 import math
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TypeVar
 
 from guppylm.data.grammar import Bindings, Choice, Node, Series, Slot, Tokens, Words, free_values
 
 WORD = re.compile(r"[^.,?!;:…]+")  # a clitic such as 't counts with its word
 CLITIC = re.compile(r"'.*")
 SENTENCE_END = re.compile(r"[.?!…]")
-MEMORY = 2**18  # nodes whose facts are kept: templates share their rules, and the same asks are looked at again and again
+
+Fact = TypeVar("Fact")
 
 
 def _parts(node: Node) -> tuple[Node, ...]:
@@ -24,7 +27,13 @@ def _parts(node: Node) -> tuple[Node, ...]:
     return node.options if isinstance(node, Choice) else ()
 
 
-@lru_cache(maxsize=MEMORY)
+def _kept(find: Callable[[Node], Fact]) -> Callable[[Node], Fact]:
+    """Keeps what is found about a node with parts: templates share their rules, and are looked at again and again."""
+    kept = lru_cache(maxsize=2**18)(find)
+    return wraps(find)(lambda node: kept(node) if _parts(node) else find(node))
+
+
+@_kept
 def slots(node: Node) -> frozenset[str]:
     """The names of all slots that stand in `node`."""
     if isinstance(node, Slot):
@@ -32,7 +41,7 @@ def slots(node: Node) -> frozenset[str]:
     return frozenset().union(*(slots(part) for part in _parts(node)))
 
 
-@lru_cache(maxsize=MEMORY)
+@_kept
 def vocabulary(node: Node) -> frozenset[str]:
     """Every token that some sentence of `node` holds."""
     if isinstance(node, Words):
@@ -42,7 +51,7 @@ def vocabulary(node: Node) -> frozenset[str]:
     return frozenset().union(*(vocabulary(part) for part in _parts(node)))
 
 
-@lru_cache(maxsize=MEMORY)
+@_kept
 def literals(node: Node) -> frozenset[str]:
     """Every token that `node` can say by itself, its slots aside."""
     if isinstance(node, Words):
@@ -52,7 +61,7 @@ def literals(node: Node) -> frozenset[str]:
     return frozenset().union(*(literals(part) for part in _parts(node)))
 
 
-@lru_cache(maxsize=MEMORY)
+@_kept
 def clauses(node: Node) -> frozenset[frozenset[str]]:
     """What every sentence of `node` holds: at least one token of each of these sets."""
     if isinstance(node, Words):
@@ -91,6 +100,20 @@ def rarest(node: Node) -> float:
     if isinstance(node, Choice):
         return min(share * rarest(option) for option, share in zip(node.options, node.probabilities, strict=True))
     return 1 / len(node.values) if isinstance(node, Slot) else 1.0
+
+
+def with_values(node: Node, values: Callable[[Slot], tuple[Tokens, ...]]) -> Node:
+    """The same template with other words in its slots; parts without slots stay the same objects."""
+    if not slots(node):
+        return node
+    if isinstance(node, Slot):
+        return Slot(node.slot, node.pool, values(node))
+    if isinstance(node, Series):
+        return Series(tuple(with_values(part, values) for part in node.parts))
+    if isinstance(node, Choice):
+        options = tuple(with_values(option, values) for option in node.options)
+        return Choice(options, node.probabilities, node.cumulative)
+    return node
 
 
 Stack = tuple["Node | Tokens", "Stack"] | None  # what a sentence has still to say: the next node, then the rest
@@ -177,6 +200,32 @@ def no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _essential(asks: Sequence[Node]) -> list[Node]:
+    """The asks of one turn with as few words in their slots as two of them need to clash; none if they can't.
+
+    A word with a token that nothing else says shows itself in every prompt, so one such slot of a pool is never in doubt.
+    Of words that are one such token each, any may stand for any other: as many as two asks have slots will do.
+    """
+    drawn = list({part.slot: part for ask in asks for part in _slot_nodes(ask)}.values())
+    pools = {slot.pool: slot.values for slot in drawn}
+    said = Counter(token for values in pools.values() for value in values for token in set(value))
+    said.update(frozenset().union(*(literals(ask) for ask in asks)))
+    if len(pools) == len(drawn) and all(any(said[token] == 1 for token in value) for slot in drawn for value in slot.values):
+        return []
+    alike = {pool for pool, values in pools.items() if all(len(value) == 1 and said[value[0]] == 1 for value in values)}
+    return [
+        with_values(ask, lambda slot: slot.values[: 2 * len(drawn)] if slot.pool in alike else slot.values) for ask in asks
+    ]
+
+
+def _slot_nodes(node: Node) -> Iterator[Slot]:
+    if isinstance(node, Slot):
+        yield node
+    elif slots(node):
+        for part in _parts(node):
+            yield from _slot_nodes(part)
+
+
 def clashes(asks: Sequence[Node], turns: Sequence[Hashable]) -> Iterator[tuple[int, int, Tokens]]:
     """Every pair of asks (their places) that share a prompt with two meanings, and one such prompt.
 
@@ -192,18 +241,24 @@ def clashes(asks: Sequence[Node], turns: Sequence[Hashable]) -> Iterator[tuple[i
             holders.setdefault(word, []).append(place)
     spoken = [sum(bits[word] for word in vocabulary(ask)) for ask in asks]
     needed = [[sum(bits[word] for word in clause) for clause in clauses(ask)] for ask in asks]
+    together: dict[Hashable, list[int]] = {}
+    for place, turn in enumerate(turns):
+        together.setdefault(turn, []).append(place)
+    essential: dict[int, Node] = {}
+    for places in together.values():
+        essential.update(zip(places, _essential([asks[place] for place in places])))  # noqa: B905 (none may be left)
     overlap = Overlap()
     for first, ask in enumerate(asks):
         scarcest = min(clauses(ask), key=lambda clause: sum(len(holders[word]) for word in clause), default=None)
         everywhere = range(len(asks)) if scarcest is None else sorted({place for word in scarcest for place in holders[word]})
-        slotted = bool(slots(ask))
         for second in everywhere:
             same = turns[first] == turns[second]
-            if second < first or (same and not slotted and not slots(asks[second])):
-                continue  # a pair is met from both sides; without slots one turn has one meaning
+            if second < first or (same and first not in essential):
+                continue  # a pair is met from both sides
             if all(clause & spoken[second] for clause in needed[first]) and all(
                 clause & spoken[first] for clause in needed[second]
             ):
-                said = overlap.clash(ask, asks[second], same)
+                pair = (essential[first], essential[second]) if same else (ask, asks[second])
+                said = overlap.clash(*pair, same)
                 if said is not None:
                     yield first, second, said

@@ -6,13 +6,12 @@ Every decision is a hash of the text itself, never of a seed, so all runs of a c
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from guppylm.data.character import Ask, Character, Turn
-from guppylm.data.grammar import Choice, Node, Series, Slot, Tokens, join, split
-from guppylm.data.overlap import literals, slots, vocabulary
+from guppylm.data.grammar import Node, Slot, Tokens, join, split
+from guppylm.data.overlap import literals, slots, vocabulary, with_values
 
 HELD_SHARE = 0.1  # of each turn's asks (at least), each pool's words, the (ask, word) pairs and the rare replies
 MOST_ASKS = 0.25  # of a turn's asks, at most, unless its smallest cluster is larger
@@ -24,20 +23,6 @@ def chance(*texts: str) -> float:
     """A number in [0, 1) that depends on these texts alone, the same on every machine."""
     digest = hashlib.blake2b("\0".join(texts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
-
-
-def with_values(node: Node, values: Callable[[Slot], tuple[Tokens, ...]]) -> Node:
-    """The same template with other words in its slots; parts without slots stay the same objects."""
-    if not slots(node):
-        return node
-    if isinstance(node, Slot):
-        return Slot(node.slot, node.pool, values(node))
-    if isinstance(node, Series):
-        return Series(tuple(with_values(part, values) for part in node.parts))
-    if isinstance(node, Choice):
-        options = tuple(with_values(option, values) for option in node.options)
-        return Choice(options, node.probabilities, node.cumulative)
-    return node
 
 
 @dataclass(frozen=True)
