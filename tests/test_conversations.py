@@ -84,7 +84,7 @@ def test_held_out_replies_are_rare_and_their_mass_is_stated(
     source = Conversations(guppy)
     for row in splits["test_unseen_say"]:
         assert probability(source.turns[row.topic, row.turn].say, split(row.reply), row.bound_tokens) < RARE
-    assert 0 < statistics.removed_mass < 0.02
+    assert 0 < statistics.removed_mass < 0.06
 
 
 def test_what_is_held_out_does_not_depend_on_the_seed(guppy: Character) -> None:

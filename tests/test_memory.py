@@ -7,6 +7,7 @@ import pytest
 
 from conftest import Command
 from guppylm.checkpoint import RunFolder
+from guppylm.config import TrainConfig
 from guppylm.data.batches import Batches
 from guppylm.data.character import Character
 from guppylm.data.conversations import Conversations, Row, read_rows
@@ -79,9 +80,9 @@ def test_a_fish_remembers_what_its_run_has_read(trained: RunFolder) -> None:
 
 def test_only_rows_that_were_read_are_remembered() -> None:
     rows = [Rendered([1] * 10, [False] * 5 + [True] * 5) for _ in range(40)] + [Rendered([1] * 300, [True] * 300)]
-    batches = Batches(rows, 100, seed=1, context=128)
+    batches = Batches(rows, TrainConfig(tokens_per_step=100, batches_per_step=2), 128)
     assert batches.rows_read(0) == frozenset()
-    planned = [len(batches[step].ids) for step in (0, 1)]
+    planned = [sum(len(batch.ids) for batch in batches[step]) for step in (0, 1)]
     assert len(batches.rows_read(1)) == planned[0]
     assert len(batches.rows_read(2)) == planned[0] + planned[1]
     assert batches.rows_read(1) < batches.rows_read(2)

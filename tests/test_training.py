@@ -75,32 +75,35 @@ def rendered(lengths: list[int]) -> list[Rendered]:
 
 def test_batches_read_every_row_once_an_epoch_with_hardly_any_padding() -> None:
     lengths = [10 + (i * 7) % 20 for i in range(2000)]
-    batches = Batches(rendered(lengths), 500, seed=3, context=128)
+    batches = Batches(rendered(lengths), TrainConfig(tokens_per_step=2000, batches_per_step=4, seed=3), context=128)
     seen: list[int] = []
     padding = tokens = step = 0
     while len(seen) < 2000:
-        batch = batches[step]
+        parts = batches[step]
         step += 1
-        seen += (batch.targets != 0).sum(1).add(1).tolist()
-        padding += int((batch.targets == 0).sum())
-        tokens += batch.targets.numel()
-        assert batch.ids.numel() < 600
+        for batch in parts:
+            seen += (batch.targets != 0).sum(1).add(1).tolist()
+            padding += int((batch.targets == 0).sum())
+            tokens += batch.targets.numel()
+            assert batch.ids.numel() < 600
+        if len(parts) == 4:
+            assert parts[0].ids.shape[1] < parts[1].ids.shape[1] <= parts[2].ids.shape[1] < parts[3].ids.shape[1]
     assert sorted(seen) == sorted(lengths)
     assert padding / tokens < 0.05
 
 
 def test_a_batch_is_a_function_of_seed_and_step() -> None:
     rows = rendered([10 + i % 9 for i in range(300)])
-    first, second, other = Batches(rows, 200, 1, 128), Batches(rows, 200, 1, 128), Batches(rows, 200, 2, 128)
+    first, second, other = (Batches(rows, TrainConfig(tokens_per_step=200, seed=seed), 128) for seed in (1, 1, 2))
     far = 60  # in a later epoch
-    forward = [first[step].ids for step in range(far + 1)]
-    assert torch.equal(second[far].ids, forward[far])
-    assert torch.equal(second[3].ids, forward[3])  # backwards too
-    assert any(other[step].ids.shape != forward[step].shape for step in range(far))
+    forward = [[batch.ids.tolist() for batch in first[step]] for step in range(far + 1)]
+    assert [batch.ids.tolist() for batch in second[far]] == forward[far]
+    assert [batch.ids.tolist() for batch in second[3]] == forward[3]  # backwards too
+    assert any([batch.ids.tolist() for batch in other[step]] != forward[step] for step in range(far))
 
 
 def test_targets_are_the_next_token_and_count_in_replies_only() -> None:
-    batch = Batches(rendered([6]), 100, 1, 128)[0]
+    (batch,) = Batches(rendered([6]), TrainConfig(), 128)[0]
     assert batch.ids.tolist() == [[1, 2, 3, 4, 5]]
     assert batch.targets.tolist() == [[2, 3, 4, 5, 6]]
     assert batch.counts.tolist() == [[False, False, True, True, True]]
@@ -112,9 +115,9 @@ def test_in_order_holds_each_row_once() -> None:
 
 
 def test_rows_longer_than_the_context_are_left_out() -> None:
-    assert len(Batches(rendered([10, 40]), 100, 1, 32).rows) == 1
+    assert len(Batches(rendered([10, 40]), TrainConfig(), 32).rows) == 1
     with pytest.raises(ValueError, match="no conversation fits"):
-        Batches(rendered([40]), 100, 1, 32)
+        Batches(rendered([40]), TrainConfig(), 32)
 
 
 def test_unknown_keys_are_refused() -> None:

@@ -274,19 +274,30 @@ def export(
     print(f"{out}: {', '.join(export_huggingface(load(run), out))}")
 
 
-@app.command("eval", epilog="Example: guppylm eval runs/guppy --json")
-def evaluate(run: RunArgument = None, as_json: Json = False) -> None:
-    """Score a fish: how far from perfect, does it understand new phrasings, does it listen."""
+@app.command("eval", epilog="Example: guppylm eval runs/guppy --json. Side by side: guppylm eval runs/a runs/b")
+def evaluate(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN ...]", help="Run folders. Default: the newest.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a fish: how far from perfect, does it understand new phrasings, does it listen. Several runs are compared."""
+    from guppylm.evaluation.scorecard import SCORECARD
     from guppylm.evaluation.scorecard import evaluate as score
     from guppylm.fish import load
 
-    card = score(load(run))
+    cards = []
+    for run in runs or (None,):
+        fish = load(run)
+        cards.append(score(fish))
+        fish.run.write(SCORECARD, json.dumps(cards[-1].to_dict(), indent=2) + "\n")
     if as_json:
-        print(json.dumps(card.to_dict()))
+        print(json.dumps(cards[0].to_dict() if len(cards) == 1 else [card.to_dict() for card in cards]))
         return
-    from guppylm.tables import show_scorecard
+    from guppylm.tables import show_comparison, show_scorecard
 
-    show_scorecard(card)
+    if len(cards) == 1:
+        show_scorecard(cards[0])
+    else:
+        show_comparison(cards)
 
 
 if __name__ == "__main__":

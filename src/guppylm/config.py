@@ -33,7 +33,8 @@ class TrainConfig:
     """How the model is trained."""
 
     steps: int = 500  # weight updates
-    tokens_per_step: int = 4096  # read for one update
+    tokens_per_step: int = 2048  # read for one update
+    batches_per_step: int = 4  # in which they come, each of rows of one length, from short to long
     matrix_learning_rate: float = 0.016  # Muon: how far, in units of the matrix's own scale, one step moves it
     learning_rate: float = 0.006  # Adam: embeddings, gains and biases
     momentum: float = 0.9
@@ -45,7 +46,7 @@ class TrainConfig:
     evaluation_rows: int = 128  # how many of them
 
     def __post_init__(self) -> None:
-        for name in ("steps", "tokens_per_step", "evaluations", "evaluation_rows"):
+        for name in ("steps", "tokens_per_step", "batches_per_step", "evaluations", "evaluation_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.decay <= 1:

@@ -5,7 +5,10 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from torch import Tensor
+
 from guppylm.checkpoint import RunFolder, newest_run
+from guppylm.data.conversations import Row
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
 from guppylm.evaluation.loss import row_losses
@@ -41,6 +44,10 @@ class Fish:
             check_prompt(prompt)
         replies = reply_to_all(self.model, self.tokenizer, prompts, sampling or SamplingConfig(), seed)
         return [reply.text for reply in replies]
+
+    def losses(self, rows: Sequence[Row]) -> Tensor:
+        """-log probability of each row's reply given its prompt, in nats: (rows,), float64."""
+        return row_losses(self.model, self.tokenizer.render_all([(row.prompt, row.reply) for row in rows]))
 
     def remember(self, prompt: str, reply: str) -> Remembered:
         """Whether `reply` to `prompt` is remembered, recombined or invented, with the nearest training row.

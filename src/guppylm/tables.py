@@ -1,10 +1,14 @@
 """The tables that commands print."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
 from guppylm.data.coverage import Coverage
+from guppylm.evaluation.comparison import differences
 from guppylm.evaluation.scorecard import Scorecard
+from guppylm.evaluation.statistics import Share
 
 
 def show_coverage(found: Coverage) -> None:
@@ -55,25 +59,49 @@ def show_scorecard(card: Scorecard) -> None:
         table.add_row(f"floor, {name}", f"{loss.floor_nats:.3f}")
         table.add_row(f"gap, {name}", f"{loss.gap_nats:.3f}", f"{loss.gap_nats - reach:.3f} to {loss.gap_nats + reach:.3f}")
         table.add_row(f"bits per byte, {name}", f"{loss.bits_per_byte:.3f}", end_section=True)
-    for temperature, topic in card.on_topic.items():
-        for label, share in (("", topic.share), (", prompts shuffled", topic.shuffled)):
-            name = f"on_topic, test_unseen_ask, temperature {temperature}{label}"
-            table.add_row(name, f"{share.value:.3f}", f"{share.low:.3f} to {share.high:.3f}", f"{share.count:,}")
-    table.add_section()
-    for name, echo in card.slot_echo.items():
-        if echo is not None:
-            table.add_row(f"slot_echo, {name}", f"{echo.value:.3f}", f"{echo.low:.3f} to {echo.high:.3f}", f"{echo.count:,}")
-    table.add_section()
-    shares = {f"{kind}, replies to test_fresh": share for kind, share in card.origins.items()}
+    shares: dict[str, Share | None] = {}
+    for temperature, share in card.on_topic.items():
+        shares[f"on_topic, test_unseen_ask, temperature {temperature}"] = share
+        shares[f"  the same replies dealt to other prompts, {temperature}"] = card.on_topic_shuffled[temperature]
+    shares["on_topic, the prompts in capitals, 0.7"] = card.uppercase_on_topic
+    shares["on_topic, a typing error in each, 0.7"] = card.typo_on_topic
+    shares |= {f"slot_echo, {name}": share for name, share in card.slot_echo.items()}
+    shares |= {f"{kind}, replies to test_fresh": share for kind, share in card.origins.items()}
     shares["remembered, samples of the grammar itself"] = card.grammar_remembered
     shares["in voice"] = card.in_voice
-    for name, share in shares.items():
-        table.add_row(name, f"{share.value:.3f}", f"{share.low:.3f} to {share.high:.3f}", f"{share.count:,}")
+    for name, found in shares.items():
+        if found is not None:
+            table.add_row(name, f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}", f"{found.count:,}")
     table.add_row("distinct replies", f"{card.distinct_replies:,}", "", f"{card.origins['invented'].count:,}")
     table.add_row("distinct replies, the grammar itself", f"{card.grammar_distinct_replies:,}")
-    console = Console()
+    if card.tokens_per_second is not None:
+        table.add_row("tokens a second, one reply at a time", f"{card.tokens_per_second:.0f}")
+    console = Console(highlight=False, markup=False)
     console.print(table)
+    worst = sorted(card.topics, key=lambda topic: topic.on_topic.value)[:10]
+    console.print("topics understood worst (on_topic at temperature 0.7, gap on test_fresh):")
+    for topic in worst:
+        console.print(f"  {topic.topic:26} {topic.on_topic.value:.2f} of {topic.on_topic.count:3}   {topic.gap_nats:.3f}")
     if card.confusion:
         console.print("replies off topic, commonest first:")
         for asked, answered, times in card.confusion[:10]:
-            console.print(f"  {times:4} x  asked {asked!r}, answered {answered!r}", highlight=False, markup=False)
+            console.print(f"  {times:4} x  asked {asked!r}, answered {answered!r}")
+    console.print("most surprising replies of test_fresh (nats under the model, under the grammar):")
+    for row in card.surprising[:5]:
+        console.print(f"  {row.nats:5.1f} {row.floor_nats:5.1f}  {row.prompt} -> {row.reply}")
+
+
+def show_comparison(cards: Sequence[Scorecard]) -> None:
+    """The figures of several runs side by side; what differs from the first beyond chance bears a star."""
+    table = Table("figure", *(card.run for card in cards), title="runs compared with the first, 95 % intervals")
+    for name, columns in differences(cards).items():
+        cells = []
+        for figure, difference in columns:
+            cell = "-" if figure is None else f"{figure.value:.3f}"
+            if difference is not None:
+                star = " *" if difference.beyond_chance else ""
+                cell += f"  {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}){star}"
+            cells.append(cell)
+        table.add_row(name, *cells)
+    Console(highlight=False, markup=False).print(table)
+    print("* the interval leaves out zero; of twenty such comparisons one does so by luck")

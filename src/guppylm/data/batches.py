@@ -1,6 +1,11 @@
-"""Rows of tokens to tensors. Rows of like length share a batch, so hardly a token is padding."""
+"""Rows of tokens to tensors. Rows of like length share a tensor, so hardly a token is padding.
+
+But a step that reads rows of one length only learns something else than the next one: so each step reads several such
+batches, from the shortest rows to the longest.
+"""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from guppylm.config import TrainConfig
 from guppylm.data.tokenizer import Rendered
 
 
@@ -24,50 +30,59 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """All batches of a training: batch number `step` is a function of the rows, the seed and `step` alone."""
+    """What each step of a training reads: step number `step` is a function of the rows, the seed and `step` alone."""
 
-    def __init__(self, rows: Sequence[Rendered], tokens_per_step: int, seed: int, context: int) -> None:
+    def __init__(self, rows: Sequence[Rendered], config: TrainConfig, context: int) -> None:
+        """A step reads about `config.tokens_per_step` tokens. Raises ValueError if no row fits the context."""
         self.numbers = [number for number, row in enumerate(rows) if len(row.ids) <= context + 1]  # of the rows that fit
         if not self.numbers:
             raise ValueError("no conversation fits the context; make the context larger or the conversations shorter")
         self.rows = rows = [rows[number] for number in self.numbers]
-        self.tokens_per_step = tokens_per_step
-        self.seed = seed
+        self.tokens_per_batch = max(1, config.tokens_per_step // config.batches_per_step)
+        self.batches_per_step = config.batches_per_step
+        self.seed = config.seed
         self.lengths = np.array([len(row.ids) for row in rows])
         self._epoch = -1
-        self._plan: list[npt.NDArray[np.int64]] = []
+        self._plan: list[Step] = []
         self._first = 0  # the step that the planned epoch begins with
 
-    def __getitem__(self, step: int) -> Batch:
-        """The batch of this step. Steps may be asked for in any order; going forward is fast."""
+    def __getitem__(self, step: int) -> list[Batch]:
+        """The batches of this step. Steps may be asked for in any order; going forward is fast."""
         if step < self._first:
             self._epoch, self._plan, self._first = -1, [], 0
         while step >= self._first + len(self._plan):
             self._first += len(self._plan)
             self._epoch += 1
             self._plan = self._plan_epoch(self._epoch)
-        return collate([self.rows[number] for number in self._plan[step - self._first]])
+        return [collate([self.rows[number] for number in numbers]) for numbers in self._plan[step - self._first]]
 
     def rows_read(self, steps: int) -> frozenset[int]:
-        """The numbers of the rows, as they were given, that the first `steps` batches hold."""
+        """The numbers of the rows, as they were given, that the first `steps` steps read."""
         read: set[int] = set()
         epoch = 0
         while steps > 0 and len(read) < len(self.rows):
             plan = self._plan_epoch(epoch)
-            read.update(self.numbers[place] for batch in plan[:steps] for place in batch.tolist())
+            read.update(self.numbers[place] for step in plan[:steps] for batch in step for place in batch.tolist())
             steps -= len(plan)
             epoch += 1
         return frozenset(read)
 
-    def _plan_epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
-        """Row numbers of each batch: rows in random order, sorted by length, cut into batches, batches in random order."""
+    def _plan_epoch(self, epoch: int) -> list["Step"]:
+        """Row numbers of each step's batches: all rows, sorted by length, are cut into batches; a step takes one from each
+        part of that order, drawn at random.
+        """
         random = np.random.default_rng([self.seed, epoch])
         order = random.permutation(len(self.rows))
         order = order[np.argsort(self.lengths[order], kind="stable")]
         tokens = np.cumsum(self.lengths[order])
-        ends = np.flatnonzero(np.diff(tokens // self.tokens_per_step)) + 1  # a batch ends where a full budget is passed
+        ends = np.flatnonzero(np.diff(tokens // self.tokens_per_batch)) + 1  # a batch ends where a full budget is passed
         batches = np.split(order, ends)
-        return [batches[number] for number in random.permutation(len(batches))]
+        drawn = [random.permutation(places) for places in np.array_split(np.arange(len(batches)), self.batches_per_step)]
+        steps = [[batches[place] for place in places if place >= 0] for places in zip_longest(*drawn, fillvalue=-1)]
+        return [steps[number] for number in random.permutation(len(steps))]
+
+
+Step = list[npt.NDArray[np.int64]]  # the row numbers of each of its batches
 
 
 def collate(rows: Sequence[Rendered]) -> Batch:

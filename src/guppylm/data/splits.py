@@ -15,7 +15,7 @@ from guppylm.data.overlap import literals, slots, vocabulary, with_values
 
 HELD_SHARE = 0.1  # of each turn's asks (at least), each pool's words, the (ask, word) pairs and the rare replies
 MOST_ASKS = 0.25  # of a turn's asks, at most, unless its smallest cluster is larger
-RARE = 1e-3  # a reply below this probability may be held out; removing likelier ones would change what is learnt
+RARE = 5e-3  # a reply below this probability may be held out; removing likelier ones would change what is learnt
 COMMON = 0.25  # a word that stands in the asks of this share of all turns says nothing about what is asked
 
 

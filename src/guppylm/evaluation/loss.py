@@ -32,6 +32,28 @@ class LossReport:
     rows: int
     tokens: int
 
+    @staticmethod
+    def of(rows: Sequence[Row], losses: Tensor, tokens: Tensor) -> "LossReport":
+        """The figures, given each row's summed loss and the number of its reply tokens: (rows,), float64.
+
+        Raises ValueError for rows that don't carry their surprisal.
+        """
+        if not rows or any(row.surprisal is None for row in rows):
+            raise ValueError("the gap needs rows that carry their surprisal: those of validation and of the tests")
+        floors = torch.tensor([row.surprisal for row in rows], dtype=torch.float64)
+        total = float(tokens.sum())
+        gap = float((losses - floors).sum()) / total
+        residuals = (losses - floors) - gap * tokens  # a ratio of means: its error by linearisation
+        return LossReport(
+            loss_nats=float(losses.sum()) / total,
+            floor_nats=float(floors.sum()) / total,
+            gap_nats=gap,
+            gap_standard_error=float(residuals.pow(2).sum().sqrt()) / total,
+            bits_per_byte=float(losses.sum()) / math.log(2) / sum(len(row.reply.encode()) for row in rows),
+            rows=len(rows),
+            tokens=int(total),
+        )
+
 
 def reply_loss(model: Transformer, batch: Batch, precision: str) -> Tensor:
     """Mean cross-entropy of the batch's reply tokens, in nats."""
@@ -56,25 +78,12 @@ def row_losses(model: Transformer, rendered: Sequence[Rendered], precision: str 
     return sums
 
 
+def reply_tokens(rendered: Sequence[Rendered]) -> Tensor:
+    """How many tokens of each row count: (rows,), float64."""
+    return torch.tensor([sum(row.is_reply) for row in rendered], dtype=torch.float64)
+
+
 def loss_report(model: Transformer, tokenizer: Tokenizer, rows: Sequence[Row], precision: str = "float32") -> LossReport:
-    """The figures for rows that carry their surprisal (those of validation and the tests). Raises ValueError otherwise."""
-    if not rows or any(row.surprisal is None for row in rows):
-        raise ValueError("the gap needs rows that carry their surprisal: those of validation and of the tests")
+    """A model's figures for rows that carry their surprisal (those of validation and the tests). Else ValueError."""
     rendered = tokenizer.render_all([(row.prompt, row.reply) for row in rows])
-    losses = row_losses(model, rendered, precision)
-    floors = torch.tensor([row.surprisal for row in rows], dtype=torch.float64)
-    tokens = torch.tensor([sum(row.is_reply) for row in rendered], dtype=torch.float64)
-    total = float(tokens.sum())
-    gap = float((losses - floors).sum()) / total
-    residuals = (losses - floors) - gap * tokens  # a ratio of means: its error by linearisation
-    error = float(residuals.pow(2).sum().sqrt()) / total
-    byte_count = sum(len(row.reply.encode()) for row in rows)
-    return LossReport(
-        loss_nats=float(losses.sum()) / total,
-        floor_nats=float(floors.sum()) / total,
-        gap_nats=gap,
-        gap_standard_error=error,
-        bits_per_byte=float(losses.sum()) / math.log(2) / byte_count,
-        rows=len(rows),
-        tokens=int(total),
-    )
+    return LossReport.of(rows, row_losses(model, rendered, precision), reply_tokens(rendered))

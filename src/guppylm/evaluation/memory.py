@@ -106,7 +106,7 @@ def memory_of(run: RunFolder) -> Memory:
     except (FileNotFoundError, ValueError) as error:
         raise RunError(f"{path} is missing or damaged ({error}); what the fish has read can't be known without it") from error
     rendered = run.tokenizer().render_all([(row.prompt, row.reply) for row in rows])
-    batches = Batches(rendered, config.train.tokens_per_step, config.train.seed, config.model.context)
+    batches = Batches(rendered, config.train, config.model.context)
     steps = max((int(entry["step"]) for entry in run.lines("metrics.jsonl")), default=0)
     read = batches.rows_read(steps)
     return Memory([row for number, row in enumerate(rows) if number in read], Judge(Conversations(sheet, config.train.seed)))

@@ -6,7 +6,7 @@ slot_echo: the reply takes up the word that the prompt bound, in turns in which 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from random import Random
 
 from guppylm.data.conversations import Conversations, Row
 from guppylm.data.grammar import Node, Series, Slot, Tokens, Words, readings, split
@@ -44,6 +44,10 @@ class Judge:
             return False
         return self.sayers(reply) <= {(row.topic, row.turn)}
 
+    def on_topic(self, rows: Sequence[Row], replies: Sequence[str]) -> list[bool]:
+        """The same for many."""
+        return [self.is_on_topic(row, reply) for row, reply in zip(rows, replies, strict=True)]
+
     def echo_slots(self, row: Row) -> list[str]:
         """The slots that the prompt bound and that every reply of its turn takes up."""
         return [slot for slot in row.bindings if slot in self._always_taken_up[row.topic, row.turn]]
@@ -75,22 +79,28 @@ def holds(tokens: Tokens, value: Tokens) -> bool:
     return any(tokens[at : at + len(value)] == value for at in range(len(tokens) - len(value) + 1))
 
 
-@dataclass(frozen=True)
-class OnTopic:
-    """on_topic for some rows, and for the same replies dealt out to the wrong prompts, which is what luck would give."""
+def with_typo(prompt: str, random: Random) -> str:
+    """The prompt with one slip of the finger in a word of four letters or more: two swapped, one lost, or one twice."""
+    words = prompt.split(" ")
+    long = [place for place, word in enumerate(words) if sum(map(str.isalpha, word)) >= 4]
+    if not long:
+        return prompt
+    place = long[int(random.random() * len(long))]
+    word = words[place]
+    at = 1 + int(random.random() * (len(word) - 2))  # never the first letter: fingers slip later
+    slips = (
+        word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+        word[:at] + word[at + 1 :],
+        word[:at] + word[at] + word[at:],
+    )
+    words[place] = slips[int(random.random() * len(slips))]
+    return " ".join(words)
 
-    share: Share
-    shuffled: Share
 
-
-def on_topic(judge: Judge, rows: Sequence[Row], answer: Answer) -> OnTopic:
-    """Replies to every row's prompt, judged; the baseline hands each prompt the reply to another one."""
-    replies = answer([row.prompt for row in rows])
-    judged = [judge.is_on_topic(row, reply) for row, reply in zip(rows, replies, strict=True)]
-    distance = len(rows) // 2  # rows stand in random order, so half way round is another prompt
-    moved = replies[distance:] + replies[:distance]
-    shuffled = [judge.is_on_topic(row, reply) for row, reply in zip(rows, moved, strict=True)]
-    return OnTopic(Share.of(judged), Share.of(shuffled))
+def dealt_out(replies: Sequence[str]) -> list[str]:
+    """The same replies, each at another prompt. Rows stand in random order, so half way round is another one."""
+    distance = len(replies) // 2
+    return [*replies[distance:], *replies[:distance]]
 
 
 def slot_echo(judge: Judge, rows: Sequence[Row], answer: Answer) -> Share | None:

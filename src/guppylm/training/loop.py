@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import NamedTuple
 
 import torch
 
@@ -32,16 +33,27 @@ def new_optimizer(model: Transformer, config: TrainConfig) -> Optimizer:
     return Optimizer(model.named_parameters(), config.matrix_learning_rate, config.learning_rate, config.momentum, precision)
 
 
-def update(
-    model: Transformer, optimizer: Optimizer, batches: Batches, config: TrainConfig, step: int
-) -> tuple[torch.Tensor, int]:
-    """One step of learning: guess, compare, find out which way each weight should go, go. Returns loss and tokens read."""
-    batch = batches[step].to(model.token_embedding.weight.device)
-    loss = reply_loss(model, batch, config.precision)
+class Update(NamedTuple):
+    """What one step of learning was like."""
+
+    loss: torch.Tensor  # nats a reply token, before the weights moved
+    gradient_norm: torch.Tensor  # of all parameters' gradients together
+    tokens: int  # read
+
+
+def update(model: Transformer, optimizer: Optimizer, batches: Batches, config: TrainConfig, step: int) -> Update:
+    """One step of learning: guess, compare, find out which way each weight should go, go."""
+    parts = [batch.to(model.token_embedding.weight.device) for batch in batches[step]]
+    said = sum(int(batch.counts.sum()) for batch in parts)
     model.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss = torch.zeros((), device=model.token_embedding.weight.device)
+    for batch in parts:  # the gradients of all parts add up in the parameters' .grad
+        part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
+        part.backward()  # type: ignore[no-untyped-call]
+        loss += part.detach()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     optimizer.step(step + 1, schedule(step, config))
-    return loss.detach(), batch.ids.numel()
+    return Update(loss, norm, sum(batch.ids.numel() for batch in parts))
 
 
 def train(
@@ -97,13 +109,17 @@ def train(
             look()
         while step < config.steps and not stop_wanted():
             began = time.perf_counter()
-            loss, read = update(model, optimizer, batches, config, step)
-            nats = float(loss)
+            done = update(model, optimizer, batches, config, step)
+            nats = float(done.loss)
             elapsed = time.perf_counter() - began
-            step, tokens, seconds = step + 1, tokens + read, seconds + elapsed
+            step, tokens, seconds = step + 1, tokens + done.tokens, seconds + elapsed
             recent.append(nats)
             rate = schedule(step - 1, config)
-            entry = {"loss": round(nats, 5), "learning_rate": round(config.matrix_learning_rate * rate, 7)}
+            entry = {
+                "loss": round(nats, 5),
+                "learning_rate": round(config.matrix_learning_rate * rate, 7),
+                "gradient_norm": round(float(done.gradient_norm), 5),
+            }
             folder.append(
                 "metrics.jsonl",
                 {
@@ -111,7 +127,7 @@ def train(
                     "tokens": tokens,
                     "seconds": round(seconds, 3),
                     **entry,
-                    "tokens_per_second": round(read / elapsed),
+                    "tokens_per_second": round(done.tokens / elapsed),
                 },
             )
             look()

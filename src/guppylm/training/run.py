@@ -112,7 +112,7 @@ def _train(
     resume: bool,
 ) -> None:
     model = new_model(run.model, run.train.seed).to(device)
-    batches = Batches(rendered, run.train.tokens_per_step, run.train.seed, run.model.context)
+    batches = Batches(rendered, run.train, run.model.context)
     prompts = sheet.prompts[:GROWING_UP]
     if not train(model, tokenizer, batches, validation, prompts, run.train, folder, reporter, resume):
         raise KeyboardInterrupt
@@ -167,10 +167,10 @@ def _calibrate(
     began = time.perf_counter()
     model = new_model(model_config, config.seed).to(device)
     optimizer = new_optimizer(model, config)
-    batches = Batches(rendered, config.tokens_per_step, config.seed, model_config.context)
+    batches = Batches(rendered, config, model_config.context)
     steps = itertools.count()
     per_update = _seconds_of(
-        lambda: float(update(model, optimizer, batches, config, next(steps))[0]), min(seconds * 0.03, CALIBRATION)
+        lambda: float(update(model, optimizer, batches, config, next(steps)).loss), min(seconds * 0.03, CALIBRATION)
     )
     rows = validation[: config.evaluation_rows]
     per_look = _seconds_of(
