@@ -30,6 +30,7 @@ from guppylm.model import Transformer
 
 FORMAT = 1
 STATE, WEIGHTS, CONFIG, TOKENIZER = "training_state.safetensors", "model.safetensors", "config.json", "tokenizer.json"
+SCORECARD = "scorecard.json"
 OURS = (
     STATE,
     WEIGHTS,
@@ -38,7 +39,9 @@ OURS = (
     "vocabulary.tsv",
     "metrics.jsonl",
     "samples.jsonl",
+    SCORECARD,
     "report.html",
+    "report.md",
     "data",
     "checkpoints",
 )
@@ -154,7 +157,7 @@ class RunFolder:
         """The entries of a JSON-lines file; a last line that a crash cut short is left out."""
         path = self.path / name
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8").split("\n"):
                 try:
                     yield json.loads(line)
                 except json.JSONDecodeError:

@@ -8,7 +8,6 @@ Sennrich et al., 2016; on bytes: Radford et al., 2019).
 """
 
 import json
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -46,8 +45,8 @@ class Tokenizer:
     def train(conversations: Iterable[tuple[str, str]], vocabulary_size: int = 4096, lowercase: bool = True) -> "Tokenizer":
         """Learns the merges from (prompt, reply) pairs. A text with too few different words gets fewer tokens.
 
-        A word counts by the square root of how often it occurs: the commonest become whole tokens either way, and more of
-        the vocabulary is left for the others.
+        A word counts by the cube root of how often it occurs: the commonest become whole tokens either way, and more of the
+        vocabulary is left for the others.
         """
         bpe = BPETokenizer(models.BPE())
         steps = [normalizers.NFC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
@@ -64,7 +63,7 @@ class Tokenizer:
         texts = [part for prompt, reply in conversations for part in (USER + prompt, ASSISTANT + reply)]
         split = bpe.pre_tokenizer.pre_tokenize_str
         words = Counter(word for text in texts for word, _ in split(bpe.normalizer.normalize_str(text)))
-        repeated = [bpe.decoder.decode([word]) for word, count in words.items() for _ in range(math.isqrt(count - 1) + 1)]
+        repeated = [bpe.decoder.decode([word]) for word, count in words.items() for _ in range(round(count ** (1 / 3)))]
         bpe.train_from_iterator(repeated, trainer)
         return Tokenizer(bpe)
 

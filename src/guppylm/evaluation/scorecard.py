@@ -23,7 +23,6 @@ ECHO_TESTS = ("test_fresh", "test_unseen_pair", "test_unseen_word")
 SEED = 1  # of the sampled replies and of the typing errors
 WORST = 20  # rows and confusions that are listed
 TIMED_PROMPTS = 20  # answered one by one for tokens_per_second
-SCORECARD = "scorecard.json"  # in the run folder
 VERSION = 2  # of the JSON; a figure that changes its meaning raises it
 
 

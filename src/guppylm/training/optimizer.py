@@ -27,13 +27,13 @@ def orthogonalise(matrices: Tensor, steps: int = 5, precision: torch.dtype = tor
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.transpose(-2, -1) if tall else matrices
-    x = (x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)).to(precision)  # no singular value above 1
+    x = (matrices.transpose(-2, -1) if tall else matrices).to(precision)
+    x = x / (matrices.flatten(1).norm(dim=1)[:, None, None] + 1e-7).to(precision)  # no singular value above 1
     for _ in range(steps):
         square = x @ x.transpose(-2, -1)
         curve = torch.baddbmm(square, square, square, beta=b, alpha=c)  # b·square + c·square²
         x = torch.baddbmm(x, curve, x, beta=a)  # a·x + curve·x
-    return (x.transpose(-2, -1) if tall else x).to(matrices.dtype)
+    return x.transpose(-2, -1) if tall else x
 
 
 class Optimizer:
@@ -54,24 +54,24 @@ class Optimizer:
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.precision = precision  # of the Newton–Schulz products; the weights stay as they are
-        self.state = {f"{name}.momentum": torch.zeros_like(p) for name, p in self.matrices.items()}
-        self.state |= {f"{name}.{kind}": torch.zeros_like(p) for name, p in self.others.items() for kind in ("mean", "square")}
-        self._by_shape: dict[torch.Size, list[str]] = {}
+        self.shapes: dict[str, list[str]] = {}  # matrices of one shape are worked on together: "384x768" -> names
         for name, p in self.matrices.items():
-            self._by_shape.setdefault(p.shape, []).append(name)
+            self.shapes.setdefault("x".join(map(str, p.shape)), []).append(name)
+        stacks = {shape: torch.stack([self.matrices[name].detach() for name in names]) for shape, names in self.shapes.items()}
+        self.state = {f"momentum.{shape}": torch.zeros_like(stack) for shape, stack in stacks.items()}
+        self.state |= {f"{name}.{kind}": torch.zeros_like(p) for name, p in self.others.items() for kind in ("mean", "square")}
 
     @torch.no_grad()
     def step(self, number: int, scale: float) -> None:
         """One update. `number` counts from 1 (Adam's bias correction); `scale` multiplies both learning rates."""
-        for shape, names in self._by_shape.items():
-            nudges = []
-            for name in names:
-                gradient = _gradient(self.matrices[name])
-                velocity = self.state[f"{name}.momentum"]
-                velocity.lerp_(gradient, 1 - self.momentum)
-                nudges.append(gradient.lerp(velocity, self.momentum))  # Nesterov: look where the velocity leads
-            directions = orthogonalise(torch.stack(nudges), precision=self.precision)
-            size = self.matrix_learning_rate * scale * math.sqrt(max(1, shape[0] / shape[1]))
+        for shape, names in self.shapes.items():
+            velocity = self.state[f"momentum.{shape}"]
+            gradients = torch.stack([_gradient(self.matrices[name]) for name in names])
+            velocity.lerp_(gradients, 1 - self.momentum)
+            nudges = gradients.lerp_(velocity, self.momentum)  # Nesterov: look where the velocity leads
+            directions = orthogonalise(nudges, precision=self.precision)
+            rows, columns = directions.shape[1:]
+            size = self.matrix_learning_rate * scale * math.sqrt(max(1, rows / columns))
             for name, direction in zip(names, directions, strict=True):
                 self.matrices[name].sub_(direction, alpha=size)
         first, second = ADAM_BETAS

@@ -10,7 +10,7 @@ from statistics import median
 import torch
 
 import guppylm
-from guppylm.checkpoint import CONFIG, TOKENIZER, RunConfig, RunFolder
+from guppylm.checkpoint import CONFIG, SCORECARD, TOKENIZER, RunConfig, RunFolder
 from guppylm.config import ModelConfig, TrainConfig, preset
 from guppylm.data.batches import Batches
 from guppylm.data.character import Character, load_character
@@ -96,6 +96,7 @@ def _resume(folder: RunFolder, device: torch.device, reporter: Reporter) -> RunF
     rendered = _read_and_render(folder, tokenizer)
     validation = list(read_rows(folder.path / "data" / "validation.jsonl"))
     reporter.say(f"going on with {folder.path}")
+    (folder.path / SCORECARD).unlink(missing_ok=True)  # it is about the fish as it was
     _train(folder, run, tokenizer, rendered, validation, sheet, device, reporter, resume=True)
     return folder
 

@@ -1,0 +1,47 @@
+"""`guppylm eval` and `guppylm report`: how good a fish is."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guppylm.cli.shared import Json, RunArgument, app
+
+
+@app.command("eval", epilog="Example: guppylm eval runs/guppy --json. Side by side: guppylm eval runs/a runs/b")
+def evaluate(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN ...]", help="Run folders. Default: the newest.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a fish: how far from perfect, does it understand new phrasings, does it listen. Several runs are compared."""
+    from guppylm.checkpoint import SCORECARD
+    from guppylm.evaluation.scorecard import evaluate as score
+    from guppylm.fish import load
+    from guppylm.report import write_report
+
+    cards = []
+    for run in runs or (None,):
+        fish = load(run)
+        cards.append(score(fish))
+        fish.run.write(SCORECARD, json.dumps(cards[-1].to_dict(), indent=2) + "\n")
+        write_report(fish.run)
+    if as_json:
+        print(json.dumps(cards[0].to_dict() if len(cards) == 1 else [card.to_dict() for card in cards]))
+        return
+    from guppylm.tables import show_comparison, show_scorecard
+
+    if len(cards) == 1:
+        show_scorecard(cards[0])
+    else:
+        show_comparison(cards)
+
+
+@app.command(epilog="Example: guppylm report runs/guppy")
+def report(run: RunArgument = None) -> None:
+    """Write the report card of a run: report.html and report.md, with the scorecard if `guppylm eval` has made one."""
+    from guppylm.checkpoint import RunFolder
+    from guppylm.fish import find_run
+    from guppylm.report import write_report
+
+    print(write_report(RunFolder(find_run(run))))
