@@ -35,9 +35,9 @@ class TrainConfig:
     steps: int = 500  # weight updates
     tokens_per_step: int = 2048  # read for one update
     batches_per_step: int = 4  # in which they come, each of rows of one length, from short to long
-    matrix_learning_rate: float = 0.016  # Muon: how far, in units of the matrix's own scale, one step moves it
+    matrix_learning_rate: float = 0.01  # Muon: how far, in units of the matrix's own scale, one step moves it
     learning_rate: float = 0.006  # Adam: embeddings, gains and biases
-    momentum: float = 0.9
+    momentum: float = 0.75  # of Muon's mean gradient, how much is kept at each step
     warmup_steps: int = 10  # the learning rates climb to their full value
     decay: float = 0.5  # the share of all steps, at the end, over which they fall to zero
     seed: int = 1  # of the weights and of the order of the rows

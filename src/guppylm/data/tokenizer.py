@@ -2,6 +2,7 @@
 
     <|im_start|>user\\n{prompt}<|im_end|>\\n<|im_start|>assistant\\n{reply}<|im_end|>
 
+What stands around prompt and reply never changes, so it is three tokens: here a person speaks, here the fish answers, the end.
 The vocabulary starts as the 256 bytes, so every text can be written; then the pair of neighbours that is commonest in
 the training text becomes a new token, again and again ("Neural Machine Translation of Rare Words with Subword Units",
 Sennrich et al., 2016; on bytes: Radford et al., 2019).
@@ -17,8 +18,7 @@ from typing import Any
 from tokenizers import Tokenizer as BPETokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-START, END = "<|im_start|>", "<|im_end|>"
-USER, ASSISTANT = "user\n", "assistant\n"
+START, ANSWER, END = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
 REPLY_TOKENS = 48  # kept free for the reply when a prompt is long
 
 
@@ -36,10 +36,8 @@ class Tokenizer:
     def __init__(self, bpe: BPETokenizer) -> None:
         bpe.encode_special_tokens = True  # <|im_end|> in a person's text is text: nobody can end a turn by typing it
         self.bpe = bpe
-        self.start, self.end = self._special(START), self._special(END)
+        self.start, self.answer, self.end = (self._special(token) for token in (START, ANSWER, END))
         self._longest = max(map(len, bpe.get_vocab()))  # characters that one token can spell, at most
-        self._between = self.encode("\n")
-        self._reply_follows = [*self._between, self.start, *self.encode(ASSISTANT)]
 
     @staticmethod
     def train(conversations: Iterable[tuple[str, str]], vocabulary_size: int = 4096, lowercase: bool = True) -> "Tokenizer":
@@ -55,12 +53,12 @@ class Tokenizer:
         bpe.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=vocabulary_size,
-            special_tokens=[START, END],
+            special_tokens=[START, ANSWER, END],
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
             min_frequency=2,
             show_progress=False,
         )
-        texts = [part for prompt, reply in conversations for part in (USER + prompt, ASSISTANT + reply)]
+        texts = [part for conversation in conversations for part in conversation]
         split = bpe.pre_tokenizer.pre_tokenize_str
         words = Counter(word for text in texts for word, _ in split(bpe.normalizer.normalize_str(text)))
         repeated = [bpe.decoder.decode([word]) for word, count in words.items() for _ in range(round(count ** (1 / 3)))]
@@ -97,11 +95,11 @@ class Tokenizer:
 
     def render_all(self, conversations: Sequence[tuple[str, str]]) -> list[Rendered]:
         """`render` for many conversations at once, on all cores."""
-        prompts = self.bpe.encode_batch_fast([USER + clean(prompt) for prompt, _ in conversations], add_special_tokens=False)
+        prompts = self.bpe.encode_batch_fast([clean(prompt) for prompt, _ in conversations], add_special_tokens=False)
         replies = self.bpe.encode_batch_fast([clean(reply) for _, reply in conversations], add_special_tokens=False)
         rendered = []
         for prompt, reply in zip(prompts, replies, strict=True):
-            before = [self.start, *prompt.ids, self.end, *self._reply_follows]
+            before = [self.start, *prompt.ids, self.answer]
             after = [*reply.ids, self.end]
             rendered.append(Rendered(before + after, [False] * len(before) + [True] * len(after)))
         return rendered
@@ -112,15 +110,15 @@ class Tokenizer:
         A prompt too long for the context loses its beginning, at a character, so that 48 tokens are left for the reply.
         """
         text = unicodedata.normalize("NFC", clean(prompt))
-        room = context - REPLY_TOKENS - 2 - len(self._reply_follows)
-        if room < len(self.encode(USER)) + 1:
+        room = context - REPLY_TOKENS - 2  # the marks around it
+        if room < 1:
             raise ValueError(f"a context of {context} tokens has no room for a prompt and {REPLY_TOKENS} tokens of reply")
         text = text[-self._longest * room :]
-        while len(ids := self.encode(USER + text)) > room:
+        while len(ids := self.encode(text)) > room:
             excess = len(ids) - room
             text = text[max(1, excess // 4) :]  # a token spells a character or more, a character at most four tokens
         left_out = len(unicodedata.normalize("NFC", clean(prompt))) - len(text)
-        return [self.start, *ids, self.end, *self._reply_follows], left_out
+        return [self.start, *ids, self.answer], left_out
 
     def count(self, rendered: Iterable[Rendered]) -> Counter[int]:
         """How often each token occurs in these conversations."""
@@ -176,8 +174,8 @@ BYTE_OF = _byte_of()
 
 
 def _readable(token: str) -> str:
-    if token in (START, END):
-        return token
+    if token in (START, ANSWER, END):
+        return token.replace("\n", "␤")
     text = bytes(BYTE_OF[char] for char in token).decode("utf-8", "backslashreplace")
     text = text.replace(" ", "␣").replace("\n", "␤")
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from guppylm.config import TrainConfig
 
-ADAM_BETAS = (0.9, 0.95)  # how much of the running means of gradient and squared gradient is kept at each step
+ADAM_BETAS = (0.9, 0.99)  # how much of the running means of gradient and squared gradient is kept at each step
 ADAM_EPSILON = 1e-8
 
 

@@ -24,7 +24,7 @@ from guppylm.training.progress import Reporter, Silent
 
 GROWING_UP = 5  # prompts that are answered along the way
 RESERVE = 3.0  # seconds kept back for the last save and the first reply
-CALIBRATION = 8.0  # seconds that measuring the speed may take, at most
+CALIBRATION = 5.0  # seconds that measuring the speed may take, at most
 
 
 def run_training(
@@ -183,15 +183,14 @@ def _calibrate(
 
 
 def _seconds_of(work: Callable[[], object], budget: float) -> float:
-    """The median seconds that `work` takes, over at least three times and about `budget` seconds, a warm-up aside."""
-    work()
+    """The median seconds that `work` takes, in at least four tries and about `budget` seconds, of which half warm up."""
     until = time.perf_counter() + budget
     times: list[float] = []
-    while len(times) < 3 or time.perf_counter() < until:
+    while len(times) < 4 or time.perf_counter() < until:
         began = time.perf_counter()
         work()
         times.append(time.perf_counter() - began)
-    return median(times)
+    return median(times[len(times) // 2 :])
 
 
 def best_device() -> torch.device:
