@@ -105,3 +105,21 @@ def test_the_command_exports_and_overwrites_nothing(command: Command, trained: R
     assert "already holds something" in again.stderr
     assert (out / "model.safetensors").read_bytes() == before
     assert command("export", trained.path, "--to", "tape", "--out", tmp_path / "x").returncode == 2
+
+
+def test_an_export_becomes_a_run_folder_again(command: Command, fish: Fish, exported: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again"
+    done = command("import", exported, "--out", out)
+    assert done.returncode == 0, done.stderr
+    again = load(out)
+    assert again.run.config() == fish.run.config()
+    assert again.reply("are you hungry", seed=1) == fish.reply("are you hungry", seed=1)
+    assert "already holds a run" in command("import", exported, "--out", out).stderr
+    with pytest.raises(RunError, match="can't be known"):
+        again.remember("are you hungry", "always.")
+    foreign = tmp_path / "foreign"
+    shutil.copytree(exported, foreign)
+    told = json.loads((foreign / "guppylm.json").read_text())
+    (foreign / "guppylm.json").write_text(json.dumps(told | {"model": told["model"] | {"layers": 7}}))
+    assert "another model" in command("import", foreign, "--out", tmp_path / "x").stderr
+    assert not (tmp_path / "x").exists()

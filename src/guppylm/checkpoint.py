@@ -184,12 +184,12 @@ class RunFolder:
         tensors = {f"model.{name}": tensor for name, tensor in state.weights.items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in state.optimizer.items()}
         numbers = {"format": FORMAT, "step": state.step, "tokens": state.tokens, "seconds": state.seconds}
-        self.write(STATE, _serialised(tensors, {name: str(value) for name, value in numbers.items()}))
-        self.write(WEIGHTS, _serialised(state.weights))
+        self.write(STATE, serialised(tensors, {name: str(value) for name, value in numbers.items()}))
+        self.write(WEIGHTS, serialised(state.weights))
 
     def save_weights_along_the_way(self, step: int, weights: Mapping[str, Tensor]) -> None:
         """Keeps a half-precision copy of the weights at this step in checkpoints/."""
-        self.write(f"checkpoints/step_{step:06d}.safetensors", _serialised({n: t.half() for n, t in weights.items()}))
+        self.write(f"checkpoints/step_{step:06d}.safetensors", serialised({n: t.half() for n, t in weights.items()}))
 
     def load_state(self, device: torch.device) -> TrainingState:
         """The last saved training state. Raises RunError if there is none or it does not fit config.json."""
@@ -243,7 +243,8 @@ def load_strictly(target: Mapping[str, Tensor], source: Mapping[str, Tensor], wh
             target[name].copy_(tensor)
 
 
-def _serialised(tensors: Mapping[str, Tensor], numbers: dict[str, str] | None = None) -> bytes:
+def serialised(tensors: Mapping[str, Tensor], numbers: dict[str, str] | None = None) -> bytes:
+    """The bytes of a safetensors file."""
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, numbers)
 
 

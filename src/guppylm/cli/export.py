@@ -1,4 +1,4 @@
-"""`guppylm export`."""
+"""`guppylm export` and `guppylm import`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,3 +21,14 @@ def export(
     from guppylm.fish import load
 
     print(f"{out}: {', '.join(export_huggingface(load(run), out))}")
+
+
+@app.command("import", epilog="Example: guppylm import guppy-hf --out runs/again")
+def import_(
+    folder: Annotated[Path, typer.Argument(help="A folder that `guppylm export --to huggingface` wrote.")],
+    out: Annotated[Path, typer.Option(help="The new run folder.")],
+) -> None:
+    """Make a run folder from an exported fish. It talks; what it has read does not come along."""
+    from guppylm.export.huggingface import import_run
+
+    print(f"talk to it: guppylm chat {import_run(folder, out).path}")

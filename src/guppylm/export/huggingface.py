@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from guppylm.checkpoint import load_strictly
-from guppylm.config import ModelConfig
+from guppylm.checkpoint import CONFIG, TOKENIZER, WEIGHTS, RunConfig, RunFolder, load_strictly, serialised
+from guppylm.config import ModelConfig, TrainConfig
 from guppylm.data.tokenizer import END, REPLY_TOKENS, START, Tokenizer
 from guppylm.errors import RunError
 from guppylm.fish import Fish
@@ -37,6 +37,7 @@ OUTSIDE = {
     "final_norm.weight": "transformer.ln_f.weight",
     "final_norm.bias": "transformer.ln_f.bias",
 }
+RUN_CONFIG = "guppylm.json"  # the run's own config.json, for the way back
 QUERY_KEY_VALUE = ("query", "key", "value")  # GPT-2 keeps the three in one matrix
 
 
@@ -115,6 +116,7 @@ def export_huggingface(fish: Fish, out: Path) -> list[str]:
             (out / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
         (out / "tokenizer.json").write_text(fish.tokenizer.to_json(), encoding="utf-8", newline="\n")
         (out / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8", newline="\n")
+        (out / RUN_CONFIG).write_text(fish.run.read(CONFIG), encoding="utf-8", newline="\n")
         (out / "README.md").write_text(_model_card(fish), encoding="utf-8", newline="\n")
         save_file(to_gpt2(fish.model.state_dict(), config.layers), out / "model.safetensors", {"format": "pt"})
     except OSError as error:
@@ -147,6 +149,22 @@ def import_huggingface(folder: Path) -> tuple[Transformer, Tokenizer]:
     model = Transformer(config)
     load_strictly(model.state_dict(), weights, str(folder))
     return model.eval(), tokenizer
+
+
+def import_run(folder: Path, out: Path) -> RunFolder:
+    """A run folder made from such an export, without data: it talks, but what it has read is unknown. Raises RunError."""
+    model, tokenizer = import_huggingface(folder)
+    told = RunConfig(model.config, TrainConfig())
+    if (folder / RUN_CONFIG).exists():
+        told = RunConfig.from_json((folder / RUN_CONFIG).read_text(encoding="utf-8"), folder / RUN_CONFIG)
+    if told.model != model.config:
+        raise RunError(f"{folder / RUN_CONFIG} describes another model than config.json; both must come from one export")
+    run = RunFolder(out)
+    run.create(overwrite=False)
+    run.write(CONFIG, told.to_json())
+    run.write(TOKENIZER, tokenizer.to_json())
+    run.write(WEIGHTS, serialised(model.state_dict()))
+    return run
 
 
 def _special_ids(tokenizer: Tokenizer) -> dict[str, int]:
