@@ -3,19 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
 
 from guppylm.checkpoint import RunFolder, newest_run
-from guppylm.data.conversations import Row
+from guppylm.data.conversations import Row, read_rows
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
 from guppylm.evaluation.loss import row_losses
 from guppylm.evaluation.memory import Memory, Remembered, memory_of
 from guppylm.inference.engine import reply_to_all, stream_text
 from guppylm.inference.sampling import SamplingConfig
+from guppylm.interpretability import interventions, lens
 from guppylm.model import Transformer
+
+REFERENCE_ROWS = 200  # of the validation set, over which a mean ablation takes its mean
 
 
 class Fish:
@@ -48,6 +52,38 @@ class Fish:
     def losses(self, rows: Sequence[Row]) -> Tensor:
         """-log probability of each row's reply given its prompt, in nats: (rows,), float64."""
         return row_losses(self.model, self.tokenizer.render_all([(row.prompt, row.reply) for row in rows]))
+
+    def look(self, prompt: str, reply: str = "") -> lens.Look:
+        """Everything that happens inside while it reads `prompt`, and after it what it has said of its `reply` so far.
+
+        Activations by name, attention, the residual stream, the logit lens: `Look` gives the shapes. Raises ValueError.
+        """
+        check_prompt(prompt)
+        return lens.look(self.model, self.tokenizer, prompt, reply)
+
+    def ablate(self, what: str | Sequence[str], how: str = "zero", rows: Sequence[Row] | None = None) -> "Fish":
+        """A changed fish in which a part, "blocks.2.attention.head.4", or several are silent; this one stays as it is.
+
+        With how="mean" a part always adds its mean over `rows`; without them, over 200 rows of the run's validation set.
+        `interventions.ablate` says what parts there are. Raises ValueError, and RunError if the validation set is gone.
+        """
+        reference: list[list[int]] = []
+        if how == "mean":
+            if rows is None:
+                try:
+                    rows = list(islice(read_rows(self.run.path / "data" / "validation.jsonl"), REFERENCE_ROWS))
+                except (FileNotFoundError, ValueError) as error:
+                    raise RunError(f"{self.run.path} has lost its validation set ({error}); give rows") from error
+            rendered = self.tokenizer.render_all([(row.prompt, row.reply) for row in rows])
+            reference = [one.ids[:-1] for one in rendered]  # the end is never read
+        return Fish(interventions.ablate(self.model, what, how, reference), self.tokenizer, self.run)
+
+    def patch(
+        self, prompt: str, other: str, point: str, position: int | None = None, other_position: int | None = None
+    ) -> Tensor:
+        """Logits (time, vocabulary) for `prompt` with the activation at `point` taken from `other`: `interventions.patch`."""
+        ids, other_ids = (self.look(text).ids for text in (prompt, other))
+        return interventions.patch(self.model, ids, other_ids, point, position, other_position)
 
     def remember(self, prompt: str, reply: str) -> Remembered:
         """Whether `reply` to `prompt` is remembered, recombined or invented, with the nearest training row.

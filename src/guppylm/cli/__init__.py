@@ -11,7 +11,15 @@ from guppylm.cli.shared import app
 from guppylm.data.character import CharacterError
 from guppylm.errors import RunError
 
-for verb in ("train", "chat", "data", "evaluate", "export"):  # each adds its commands to the app, in this order
+for verb in (
+    "train",
+    "chat",
+    "guess",
+    "look",
+    "data",
+    "evaluate",
+    "export",
+):  # each adds its commands to the app, in this order
     import_module(f"guppylm.cli.{verb}")
 
 

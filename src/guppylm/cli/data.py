@@ -1,6 +1,7 @@
 """`guppylm data` and `guppylm check`: a character's sheet and what is drawn from it."""
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,7 @@ def data(
 
     from guppylm.data.character import load_character
     from guppylm.data.conversations import Conversations, write_conversations
+    from guppylm.export.cards import write_dataset_card
 
     if rows < 1 or show < 0:
         raise ValueError(f"rows is {rows} and show is {show}; at least 1 row is written, at least 0 are shown")
@@ -41,6 +43,8 @@ def data(
         return
     try:
         statistics = write_conversations(sheet, out, rows, seed)
+        if not write_dataset_card(out, asdict(statistics)):
+            print(f"guppylm: {out / 'README.md'} is not ours and stays as it is", file=sys.stderr)
     except OSError as error:
         raise RunError(f"{out} can't be written: {error.strerror}; choose another folder with --out") from error
     if as_json:

@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from guppylm.checkpoint import CONFIG, TOKENIZER, WEIGHTS, RunConfig, RunFolder, load_strictly, serialised
+from guppylm.checkpoint import CONFIG, SCORECARD, TOKENIZER, WEIGHTS, RunConfig, RunFolder, load_strictly, serialised
 from guppylm.config import ModelConfig, TrainConfig
 from guppylm.data.tokenizer import END, REPLY_TOKENS, START, Tokenizer
 from guppylm.errors import RunError
+from guppylm.export.cards import model_card
 from guppylm.fish import Fish
 from guppylm.model import Transformer
 
@@ -98,6 +99,11 @@ def export_huggingface(fish: Fish, out: Path) -> list[str]:
     config = fish.model.config
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} already holds something; give an empty or new folder with --out")
+    try:
+        scored = json.loads(fish.run.read(SCORECARD)) if (fish.run.path / SCORECARD).exists() else None
+        readme = model_card(fish.run.config(), scored)
+    except ValueError as error:
+        raise RunError(f"{fish.run.path / SCORECARD}: {error}") from error
     special = {"bos_token": START, "eos_token": END, "pad_token": END}
     sampling = {"do_sample": True, "temperature": 0.7, "top_k": 0, "max_new_tokens": REPLY_TOKENS}
     texts = {
@@ -117,7 +123,7 @@ def export_huggingface(fish: Fish, out: Path) -> list[str]:
         (out / "tokenizer.json").write_text(fish.tokenizer.to_json(), encoding="utf-8", newline="\n")
         (out / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8", newline="\n")
         (out / RUN_CONFIG).write_text(fish.run.read(CONFIG), encoding="utf-8", newline="\n")
-        (out / "README.md").write_text(_model_card(fish), encoding="utf-8", newline="\n")
+        (out / "README.md").write_text(readme, encoding="utf-8", newline="\n")
         save_file(to_gpt2(fish.model.state_dict(), config.layers), out / "model.safetensors", {"format": "pt"})
     except OSError as error:
         raise RunError(f"{out} can't be written: {error.strerror}; choose another folder with --out") from error
@@ -169,30 +175,3 @@ def import_run(folder: Path, out: Path) -> RunFolder:
 
 def _special_ids(tokenizer: Tokenizer) -> dict[str, int]:
     return {"bos_token_id": tokenizer.start, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.end}
-
-
-def _model_card(fish: Fish) -> str:
-    run = fish.run.config()
-    return f"""---
-license: mit
-library_name: transformers
-pipeline_tag: text-generation
----
-# {run.character}
-
-A language model of {sum(p.numel() for p in fish.model.parameters()):,} parameters, trained by guppylm {run.guppylm} in
-{run.train.steps:,} steps of about {run.train.tokens_per_step:,} tokens on {run.rows:,} synthetic conversations. It knows
-nothing but what its sheet says.
-
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained(".")
-model = AutoModelForCausalLM.from_pretrained(".")
-ids = tokenizer.apply_chat_template([{{"role": "user", "content": "hi"}}], add_generation_prompt=True, return_tensors="pt")
-print(tokenizer.decode(model.generate(**ids)[0]))
-```
-
-One message, one reply: it was never trained on a second turn. Stock tokenizers read `<|im_start|>` and `<|im_end|>` as special
-tokens even where a person typed them; guppylm's own code does not.
-"""

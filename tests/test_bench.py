@@ -1,0 +1,171 @@
+"""The benches in small: what they compare is what they say they compare."""
+
+import argparse
+import importlib.util
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from guppylm.config import ModelConfig
+from guppylm.data.character import Character
+from guppylm.errors import RunError
+from guppylm.model import Transformer
+
+SMALL = ModelConfig(vocabulary_size=1024, context=128, layers=2, width=16, heads=2, mlp_width=24)
+
+
+def bench(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", Path(__file__).parents[1] / "bench" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+race = bench("time_to_loss")
+generate = bench("generate")
+
+
+@pytest.fixture(scope="module")
+def data(tiny: Character) -> Any:
+    return race.prepare(tiny, 300, 20, 1)
+
+
+def some_ids(model: Transformer) -> torch.Tensor:
+    return torch.randint(0, model.config.vocabulary_size, (2, 20), generator=torch.Generator().manual_seed(1))
+
+
+def test_the_reference_climbs_to_its_rate_and_falls_to_a_tenth() -> None:
+    rates = [race.reference_rate(step) for step in range(race.STEPS + 1)]
+    assert rates[:200] == sorted(rates[:200])
+    assert max(rates) == rates[199] == rates[200] == pytest.approx(3e-4)
+    assert rates[200:] == sorted(rates[200:], reverse=True)
+    assert rates[(race.STEPS + 200) // 2] == pytest.approx((3e-4 + 3e-5) / 2)
+    assert rates[-1] == pytest.approx(3e-5)
+
+
+def test_the_reference_is_our_model_with_dropout_and_other_first_weights() -> None:
+    fused, plain = (race.reference_model(SMALL, attention, 1) for attention in ("fused", "written-out"))
+    ours = Transformer(SMALL)
+    assert {n: t.shape for n, t in fused.state_dict().items()} == {n: t.shape for n, t in ours.state_dict().items()}
+    ids = some_ids(plain)
+    assert not torch.equal(plain(ids), plain(ids))  # dropout
+    fused.eval(), plain.eval()
+    assert torch.equal(plain(ids), plain(ids))
+    assert torch.allclose(fused(ids), plain(ids), atol=1e-5)
+    matrices = torch.cat([p.flatten() for name, p in plain.named_parameters() if p.ndim == 2])
+    assert matrices.std().item() == pytest.approx(0.02, rel=0.02)
+
+
+def test_the_reference_reads_all_rows_and_counts_every_token_but_padding(data: Any) -> None:
+    batches = race.reference_batches(data.rendered, 128, 1)
+    read = [next(batches) for _ in range(math.ceil(300 / 32))]
+    assert [len(ids) for ids, _, _ in read] == [32] * 9 + [12]
+    rows = sorted(tuple(row.ids[1:]) for row in data.rendered)
+    assert sorted(tuple(t[r].tolist()) for _, targets, real in read for t, r in zip(targets, real, strict=True)) == rows
+
+
+def test_looking_is_off_the_clock(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        loss_nats = gap_nats = 1.0
+
+    def slow_report(*_: object) -> type[Slow]:
+        time.sleep(0.1)
+        return Slow
+
+    def slowly(step: int) -> int:
+        time.sleep(0.02)
+        return 7
+
+    monkeypatch.setattr(race, "loss_report", slow_report)
+    monkeypatch.setattr(race, "probe", lambda: 1.0)
+    model = Transformer(SMALL)
+    curve = race.follow(model, lambda step: 7, data, steps=4, looks=2)
+    assert [(look.step, look.tokens) for look in curve] == [(0, 0), (2, 14), (4, 28)]
+    assert curve[-1].seconds < 0.1
+    slow = race.follow(model, slowly, data, steps=4, looks=2)
+    assert 0.08 <= slow[-1].seconds < 0.3
+    assert [look.step for look in race.follow(model, slowly, data, 4, 1, limit=0.03)] == [0, 2]
+    assert [look.step for look in race.follow(model, lambda step: 7, data, 4, 4, goal=1.0)] == [0]
+
+
+def test_the_whole_comparison(
+    data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(race, "load_character", lambda name: None)
+    monkeypatch.setattr(race, "prepare", lambda *_: data)
+    monkeypatch.setattr(race, "ModelConfig", lambda vocabulary_size: SMALL)
+    sizes = {"TRAIN_ROWS": 300, "VALIDATION_ROWS": 20, "STEPS": 6, "REFERENCE_LOOKS": 3, "WARMUP": 1, "PEAK_RATE": 0.003}
+    sizes |= {"OUR_LOOKS": 4, "TRIES": 3}
+    monkeypatch.setattr(race, "probe", lambda: 1.0)
+    for name, value in sizes.items():
+        monkeypatch.setattr(race, name, value)
+    options = argparse.Namespace(seed=1, cache=tmp_path / "cache", json=tmp_path / "json", short=False, ours_steps="30,1")
+    race.compare(options)
+    told = capsys.readouterr().out
+    assert "reference in bfloat16, fused attention" in told
+    assert "ours, 30 steps" in told
+    assert "ratio: " in told
+    found = json.loads((tmp_path / "json").read_text("utf-8"))
+    reference = [dict(zip(found["fields"], look, strict=True)) for look in found["reference"]]
+    assert [look["step"] for look in reference] == [0, 2, 4, 6]
+    assert (
+        reference[-1]["loss"]
+        == found["goal"]
+        < reference[0]["loss"]
+        == pytest.approx(math.log(SMALL.vocabulary_size), abs=0.3)
+    )
+    assert list(found["ours"]) == ["1", "30"]  # one step does not reach it, so the next budget is tried
+    loss = found["fields"].index("loss")
+    assert found["ours"]["30"][-1][loss] <= found["goal"] < found["ours"]["1"][-1][loss]
+
+    options.ours_steps = "1"
+    race.compare(options)  # from the cache
+    assert json.loads((tmp_path / "json").read_text("utf-8"))["reference"] == found["reference"]
+    assert "reference in" not in capsys.readouterr().out
+
+
+def test_a_cache_from_elsewhere_is_refused(data: Any, tmp_path: Path) -> None:
+    here = race.conditions(data, 1)
+    curve = [race.Look(step, 10 * step, float(step), 3.0 - step, 2.0, 1.0) for step in range(3)]
+    path = tmp_path / "cache"
+    path.write_text(json.dumps({"conditions": here, "form": ["float32", "fused"], "curve": curve}), "utf-8")
+    assert race.cached(path, here) == (("float32", "fused"), curve)
+    with pytest.raises(RunError, match="measured with threads"):
+        race.cached(path, here | {"threads": 99})
+    path.write_text("[]", "utf-8")
+    with pytest.raises(RunError, match="no cache of this bench"):
+        race.cached(path, here)
+    assert race.cut(curve, 0.5) == curve[:2]
+    with pytest.raises(RunError, match="was stopped after 2 s"):
+        race.cut(curve, math.inf)
+
+
+def test_all_ways_to_generate_say_the_same(
+    tiny: Character, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generate, "LARGE", 2**24)
+    fish, prompts = generate.random_fish(tiny, SMALL, 100, tmp_path / "run")
+    torch.manual_seed(1)
+    for parameter in fish.model.parameters():  # so that it says more than one word again and again
+        torch.nn.init.normal_(parameter, std=0.5)
+    speeds, large, unlike = generate.measure(fish, prompts[:6], 2, 1, tmp_path / "export")
+    assert unlike == 0
+    assert {generate.OURS, generate.BOUND, "6 replies, side by side"} < speeds.keys()
+    assert all(speed > 0 for found in (*speeds.values(), large) for speed in found)
+    generate.show(fish, speeds, large, unlike)
+    assert "all ways said the same" in capsys.readouterr().out
+
+
+def test_a_token_reads_every_weight_but_the_other_places(tiny: Character) -> None:
+    model = Transformer(ModelConfig())
+    assert generate.bytes_a_token(model) == 4 * (8_726_016 - 127 * 384)
