@@ -180,13 +180,16 @@ def test_data_writes_and_reports(command: Command, tiny_folder: Path, tmp_path: 
     assert as_json["rows"]["train"] == 200
 
 
-def test_eval_reports(command: Command, trained: RunFolder) -> None:
-    card = json.loads(command("eval", trained.path, "--json").stdout)
+def test_eval_reports(command: Command, copy: Path) -> None:
+    card = json.loads(command("eval", copy, "--json").stdout)
     assert card["losses"]["test_fresh"]["gap_nats"] > 0
     assert set(card["on_topic"]) == {"0.7", "1.0"}
-    told = command("eval", trained.path).stdout
+    assert json.loads((copy / "scorecard.json").read_text(encoding="utf-8")) == card
+    assert "on topic" in (copy / "report.html").read_text(encoding="utf-8")
+    told = command("eval", copy, copy).stdout
     assert "gap, test_fresh" in told
-    assert "shuffled" in told
+    assert "+0.000" in told  # a run differs from itself by nothing
+    assert command("report", copy).stdout.strip().endswith("report.html")
 
 
 def test_train_and_talk(command: Command, tiny_folder: Path, tmp_path: Path) -> None:
