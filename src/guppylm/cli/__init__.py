@@ -1,5 +1,6 @@
 """The command line. It parses, calls and prints; what it calls is imported when it is needed, since torch takes seconds."""
 
+import io
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -11,22 +12,16 @@ from guppylm.cli.shared import app
 from guppylm.data.character import CharacterError
 from guppylm.errors import RunError
 
-for verb in (
-    "train",
-    "chat",
-    "guess",
-    "look",
-    "data",
-    "evaluate",
-    "export",
-):  # each adds its commands to the app, in this order
+# Each adds its commands to the app, in this order.
+for verb in ("train", "chat", "guess", "look", "data", "evaluate", "export"):
     import_module(f"guppylm.cli.{verb}")
 
 
 def main() -> None:
     """The command `guppylm`: errors go to stderr in plain words; exit status 2 for wrong use, 1 for failure."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):  # not where a notebook or a test put something else
+            stream.reconfigure(encoding="utf-8", errors="replace")
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

@@ -16,6 +16,8 @@ from torch import Tensor
 from guppylm.config import TrainConfig
 from guppylm.data.tokenizer import Rendered
 
+Plan = list[list[npt.NDArray[np.int64]]]  # for each step, the row numbers of each of its batches
+
 
 class Batch(NamedTuple):
     """What the model reads, what it should have said next, and where that counts. All (rows, time)."""
@@ -43,7 +45,7 @@ class Batches:
         self.seed = config.seed
         self.lengths = np.array([len(row.ids) for row in rows])
         self._epoch = -1
-        self._plan: list[Step] = []
+        self._plan: Plan = []
         self._first = 0  # the step that the planned epoch begins with
 
     def __getitem__(self, step: int) -> list[Batch]:
@@ -67,7 +69,7 @@ class Batches:
             epoch += 1
         return frozenset(read)
 
-    def _plan_epoch(self, epoch: int) -> list["Step"]:
+    def _plan_epoch(self, epoch: int) -> Plan:
         """Row numbers of each step's batches: all rows, sorted by length, are cut into batches; a step takes one from each
         part of that order, drawn at random.
         """
@@ -80,9 +82,6 @@ class Batches:
         drawn = [random.permutation(places) for places in np.array_split(np.arange(len(batches)), self.batches_per_step)]
         steps = [[batches[place] for place in places if place >= 0] for places in zip_longest(*drawn, fillvalue=-1)]
         return [steps[number] for number in random.permutation(len(steps))]
-
-
-Step = list[npt.NDArray[np.int64]]  # the row numbers of each of its batches
 
 
 def collate(rows: Sequence[Rendered]) -> Batch:

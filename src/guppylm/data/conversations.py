@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from guppylm.data.character import Ask, Character
 from guppylm.data.grammar import Bindings, Tokens, join, probability, readings, sample, split
-from guppylm.data.overlap import may_say, no_garbage_collection, rarest, with_values
+from guppylm.data.overlap import may_say, rarest, with_values
 from guppylm.data.splits import HELD_SHARE, RARE, Splits, TurnSplit, chance
 
 TRAIN_ROWS = 60_000
@@ -243,7 +243,6 @@ class Statistics:
     held_out_words: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@no_garbage_collection()
 def write_conversations(character: Character, folder: Path, rows: int = TRAIN_ROWS, seed: int = 1) -> Statistics:
     """Writes train, validation and test files (JSON lines) and splits.json into `folder`; memory stays flat.
 
@@ -256,9 +255,9 @@ def write_conversations(character: Character, folder: Path, rows: int = TRAIN_RO
     with open(folder / "train.jsonl", "w", encoding="utf-8", newline="\n") as file:
         for row in source.rows("train", rows):
             file.write(row.to_json() + "\n")
-            prompts.add(_fingerprint(row.prompt))
-            replies.add(_fingerprint(row.reply))
-            pairs.add(_fingerprint(row.prompt + "\0" + row.reply))
+            prompts.add(hash(row.prompt))  # 64 bits of each text: two that share them by chance hardly ever occur
+            replies.add(hash(row.reply))
+            pairs.add(hash((row.prompt, row.reply)))
     statistics.rows["train"] = rows
     statistics.removed_mass = source.removed / source.drawn if source.drawn else 0.0
     seen = {name: source.rows(name, count) for name, count in SEEN_ROWS.items()}
@@ -272,10 +271,6 @@ def write_conversations(character: Character, folder: Path, rows: int = TRAIN_RO
     statistics.held_out_words = source.splits.held_words
     (folder / "splits.json").write_text(json.dumps(asdict(statistics), indent=2) + "\n", encoding="utf-8", newline="\n")
     return statistics
-
-
-def _fingerprint(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def read_rows(path: Path) -> Iterator[Row]:

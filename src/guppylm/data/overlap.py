@@ -200,8 +200,8 @@ def no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _essential(asks: Sequence[Node]) -> list[Node]:
-    """The asks of one turn with as few words in their slots as two of them need to clash; none if they can't.
+def _essential(asks: Sequence[Node]) -> Sequence[Node] | None:
+    """The asks of one turn with as few words in their slots as two of them need to clash; None if they can't.
 
     A word with a token that nothing else says shows itself in every prompt, so one such slot of a pool is never in doubt.
     Of words that are one such token each, any may stand for any other: as many as two asks have slots will do.
@@ -211,7 +211,7 @@ def _essential(asks: Sequence[Node]) -> list[Node]:
     said = Counter(token for values in pools.values() for value in values for token in set(value))
     said.update(frozenset().union(*(literals(ask) for ask in asks)))
     if len(pools) == len(drawn) and all(any(said[token] == 1 for token in value) for slot in drawn for value in slot.values):
-        return []
+        return None
     alike = {pool for pool, values in pools.items() if all(len(value) == 1 and said[value[0]] == 1 for value in values)}
     return [
         with_values(ask, lambda slot: slot.values[: 2 * len(drawn)] if slot.pool in alike else slot.values) for ask in asks
@@ -246,7 +246,9 @@ def clashes(asks: Sequence[Node], turns: Sequence[Hashable]) -> Iterator[tuple[i
         together.setdefault(turn, []).append(place)
     essential: dict[int, Node] = {}
     for places in together.values():
-        essential.update(zip(places, _essential([asks[place] for place in places])))  # noqa: B905 (none may be left)
+        reduced = _essential([asks[place] for place in places])
+        if reduced is not None:
+            essential.update(zip(places, reduced, strict=True))
     overlap = Overlap()
     for first, ask in enumerate(asks):
         scarcest = min(clauses(ask), key=lambda clause: sum(len(holders[word]) for word in clause), default=None)

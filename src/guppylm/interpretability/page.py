@@ -6,7 +6,7 @@ Each number that a shade stands for is in its cell's title, and in its text for 
 from importlib import resources
 
 from guppylm.interpretability.lens import Look
-from guppylm.report.page import escaped, page
+from guppylm.report.page import document, escaped
 
 STRONGEST = 12  # contributions that are listed one by one
 LONGEST = 10  # characters of a token in a heading; the list of tokens has them whole
@@ -25,9 +25,7 @@ def look_html(look: Look) -> str:
     links = [f'<a href="#{anchors[title]}">{title}</a>' for title in sections]
     parts = [f'<h2 id="{anchors[title]}">{title}</h2>\n{body}' for title, body in sections.items()]
     style = resources.files("guppylm.interpretability").joinpath("style.css").read_text(encoding="utf-8")
-    frame = page(f"Inside: {_text(look)}", [])  # the report's head, colours and policy
-    head, _, foot = frame.replace("</style>", f"{style}</style>", 1).rpartition("</main>")
-    return "\n".join([f'{head}<nav aria-label="On this page">{" ".join(links)}</nav>', *parts, f"</main>{foot}"])
+    return document(f"Inside: {_text(look)}", [f'<nav aria-label="On this page">{" ".join(links)}</nav>', *parts], style)
 
 
 def _text(look: Look) -> str:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -56,14 +57,19 @@ def escaped(text: str) -> str:
 
 def page(title: str, sections: list[Section]) -> str:
     """The whole page, one file."""
+    parts = [part for section in sections for part in (f"<h2>{escaped(section.title)}</h2>", *map(_html, section.blocks))]
+    return document(title, parts)
+
+
+def document(title: str, parts: Sequence[str], style: str = "") -> str:
+    """A page of these pieces of HTML below its title: one file, `style` added to ours, that loads and runs nothing."""
     look = resources.files("guppylm.report").joinpath("style.css").read_text(encoding="utf-8")
     head = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">""",
-        f"<title>{escaped(title)}</title>\n<style>\n{look}</style>\n</head>\n<body>\n<main>\n<h1>{escaped(title)}</h1>",
+        f"<title>{escaped(title)}</title>\n<style>\n{look}{style}</style>\n</head>\n<body>\n<main>\n<h1>{escaped(title)}</h1>",
     ]
-    parts = [part for section in sections for part in (f"<h2>{escaped(section.title)}</h2>", *map(_html, section.blocks))]
     return "\n".join([*head, *parts, "</main>\n</body>\n</html>\n"])
 
 

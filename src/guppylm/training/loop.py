@@ -49,7 +49,7 @@ def update(model: Transformer, optimizer: Optimizer, batches: Batches, config: T
     loss = torch.zeros((), device=model.token_embedding.weight.device)
     for batch in parts:  # the gradients of all parts add up in the parameters' .grad
         part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
-        part.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(part)
         loss += part.detach()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     optimizer.step(step + 1, schedule(step, config))
