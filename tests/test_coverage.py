@@ -50,18 +50,20 @@ def test_entropy_of_equally_likely_replies(tmp_path: Path) -> None:
     assert entropies["hungry"] == pytest.approx(math.log(2) + 0.5 * math.log(11), abs=0.4)
 
 
-def test_words_that_stand_alone_are_named(tmp_path: Path) -> None:
+def test_an_ask_without_kin_is_named(tmp_path: Path) -> None:
     topic = """
 title = "storm"
 [[turn]]
 name = "storm"
-ask = ["a storm is coming", "what a storm", "the wind howls", "thunder", "do you hear the wind"]
+ask = ["a storm is coming", "what a storm", "the wind howls", "thunder", "hear the wind"]
 say = ["let it pass.", "it is calm in here."]
 """
     found = coverage(load_character(str(write_character(tmp_path, topics=TOPICS | {"storm": topic}))), rows=1000)
-    lone = {turn.turn: turn.lone_words for turn in found.turns}
-    assert lone["storm"] == ("thunder",)  # storm and wind stand in two asks each
-    assert "wind" not in lone["storm"]
+    unclear = {ask.ask for ask in found.unclear_asks if ask.turn == "storm"}
+    assert "thunder" in unclear  # storm and wind stand in two asks each
+    assert not {"a storm is coming", "what a storm", "hear the wind"} & unclear
+    storm = next(turn for turn in found.turns if turn.turn == "storm")
+    assert storm.clarity <= 1 - 1 / 5
     assert {"calm", "let", "pass"} <= set(found.words_in_one_say)
 
 

@@ -97,6 +97,13 @@ def test_the_meter_of_the_chat(command: Command, trained: RunFolder) -> None:
     assert "he says it 1 in" in done.stdout
 
 
+def test_the_meter_says_nothing_about_a_prompt_that_was_cut(command: Command, trained: RunFolder) -> None:
+    done = command("chat", trained.path, "--prompt", "are you hungry " * 200, "--seed", 1, "--meter")
+    assert done.returncode == 0, done.stderr
+    assert "too long: the first" in done.stderr
+    assert "the sheet says it" not in done.stdout
+
+
 @pytest.mark.slow
 def test_sixty_thousand_rows_are_searched_in_five_milliseconds(guppy: Character) -> None:
     source = Conversations(guppy)

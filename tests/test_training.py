@@ -1,4 +1,4 @@
-"""Learning: the optimizer's mathematics, the loop, and runs that stop and go on."""
+"""Runs: that they learn, that a seed settles them, that they stop and go on and lose nothing."""
 
 import json
 import math
@@ -14,129 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from guppylm.checkpoint import RunFolder
-from guppylm.config import ModelConfig, TrainConfig, from_dict, preset
-from guppylm.data.batches import Batches, in_order
-from guppylm.data.tokenizer import Rendered
 from guppylm.errors import RunError
-from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule
-from guppylm.training.run import fastest_precision, new_model, run_training
-
-
-def test_orthogonalise_evens_out_all_directions() -> None:
-    torch.manual_seed(0)
-    for rows, columns in ((40, 40), (64, 32), (32, 64)):
-        matrices = torch.randn(3, rows, columns)
-        values = torch.linalg.svdvals(orthogonalise(matrices))
-        assert torch.linalg.svdvals(matrices).max() > 5
-        assert values.max() < 1.3
-        assert values.median() > 0.6
-        u, _, v = torch.linalg.svd(matrices, full_matrices=False)
-        nearest = u @ v  # the orthogonal matrix with the same singular vectors
-        likeness = (orthogonalise(matrices) * nearest).sum((1, 2)) / nearest.norm(dim=(1, 2)) ** 2
-        assert (likeness > 0.7).all()
-
-
-def test_adam_equals_torch_adam() -> None:
-    torch.manual_seed(0)
-    ours, theirs = (torch.nn.Parameter(torch.ones(5, 3)) for _ in range(2))
-    optimizer = Optimizer([("token_embedding.weight", ours)], 0.01, 0.003, 0.95)
-    reference = torch.optim.Adam([theirs], lr=0.003, betas=ADAM_BETAS)
-    for step in range(1, 6):
-        ours.grad = torch.randn(5, 3)
-        theirs.grad = ours.grad.clone()
-        optimizer.step(step, 1.0)
-        reference.step()
-    assert torch.allclose(ours, theirs, atol=1e-7)
-
-
-def test_only_the_matrices_of_the_blocks_go_to_muon() -> None:
-    model = new_model(preset("fry"), 1)
-    optimizer = Optimizer(model.named_parameters(), 0.01, 0.003, 0.95)
-    assert all(".weight" in name and "norm" not in name for name in optimizer.matrices)
-    assert {"token_embedding.weight", "position_embedding.weight"} <= optimizer.others.keys()
-    assert len(optimizer.matrices) == 3 * 6
-    with pytest.raises(RuntimeError, match="backward"):
-        optimizer.step(1, 1.0)
-
-
-def test_schedule_climbs_stays_then_falls_to_nothing() -> None:
-    config = TrainConfig(steps=100, warmup_steps=10, decay=0.4)
-    values = [schedule(step, config) for step in range(100)]
-    assert values[:11] == sorted(values[:11])
-    assert values[10:61] == [1.0] * 51
-    assert values[60:] == sorted(values[60:], reverse=True)
-    assert values[-1] == pytest.approx(1 / 40)
-    assert max(schedule(step, TrainConfig(steps=3)) for step in range(3)) > 0
-
-
-def rendered(lengths: list[int]) -> list[Rendered]:
-    return [Rendered(list(range(1, n + 1)), [False] * (n // 2) + [True] * (n - n // 2)) for n in lengths]
-
-
-def test_batches_read_every_row_once_an_epoch_with_hardly_any_padding() -> None:
-    lengths = [10 + (i * 7) % 20 for i in range(2000)]
-    batches = Batches(rendered(lengths), TrainConfig(tokens_per_step=2000, batches_per_step=4, seed=3), context=128)
-    seen: list[int] = []
-    padding = tokens = step = 0
-    while len(seen) < 2000:
-        parts = batches[step]
-        step += 1
-        for batch in parts:
-            seen += (batch.targets != 0).sum(1).add(1).tolist()
-            padding += int((batch.targets == 0).sum())
-            tokens += batch.targets.numel()
-            assert batch.ids.numel() < 600
-        if len(parts) == 4:
-            assert parts[0].ids.shape[1] < parts[1].ids.shape[1] <= parts[2].ids.shape[1] < parts[3].ids.shape[1]
-    assert sorted(seen) == sorted(lengths)
-    assert padding / tokens < 0.05
-
-
-def test_a_batch_is_a_function_of_seed_and_step() -> None:
-    rows = rendered([10 + i % 9 for i in range(300)])
-    first, second, other = (Batches(rows, TrainConfig(tokens_per_step=200, seed=seed), 128) for seed in (1, 1, 2))
-    far = 60  # in a later epoch
-    forward = [[batch.ids.tolist() for batch in first[step]] for step in range(far + 1)]
-    assert [batch.ids.tolist() for batch in second[far]] == forward[far]
-    assert [batch.ids.tolist() for batch in second[3]] == forward[3]  # backwards too
-    assert any([batch.ids.tolist() for batch in other[step]] != forward[step] for step in range(far))
-
-
-def test_targets_are_the_next_token_and_count_in_replies_only() -> None:
-    (batch,) = Batches(rendered([6]), TrainConfig(), 128)[0]
-    assert batch.ids.tolist() == [[1, 2, 3, 4, 5]]
-    assert batch.targets.tolist() == [[2, 3, 4, 5, 6]]
-    assert batch.counts.tolist() == [[False, False, True, True, True]]
-
-
-def test_in_order_holds_each_row_once() -> None:
-    batches = in_order(rendered([5, 9, 7, 30, 8]), 20)
-    assert sorted(number for numbers, _ in batches for number in numbers) == [0, 1, 2, 3, 4]
-
-
-def test_rows_longer_than_the_context_are_left_out() -> None:
-    assert len(Batches(rendered([10, 40]), TrainConfig(), 32).rows) == 1
-    with pytest.raises(ValueError, match="no conversation fits"):
-        Batches(rendered([40]), TrainConfig(), 32)
-
-
-def test_unknown_keys_are_refused() -> None:
-    good = {"vocabulary_size": 64, "context": 128, "layers": 1, "width": 8, "heads": 2, "mlp_width": 8}
-    assert from_dict(ModelConfig, good).layers == 1
-    with pytest.raises(ValueError, match="has no 'dropout'"):
-        from_dict(ModelConfig, {**good, "dropout": 0.1})
-    with pytest.raises(ValueError, match="lacks 'layers'"):
-        from_dict(ModelConfig, {name: value for name, value in good.items() if name != "layers"})
-    with pytest.raises(ValueError, match="must be of type int"):
-        from_dict(ModelConfig, {**good, "layers": "6"})
-    with pytest.raises(ValueError, match="no preset 'whale'"):
-        preset("whale")
-
-
-def test_precision_is_one_that_the_config_knows() -> None:
-    assert TrainConfig(precision=fastest_precision(torch.device("cpu")))
-    with pytest.raises(ValueError, match="no precision"):
-        TrainConfig(precision="float12")
+from guppylm.training.run import run_training
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:

@@ -39,15 +39,20 @@ def show_coverage(found: Coverage) -> None:
         ("longest conversation, in tokens", f"{found.longest_conversation_tokens}"),
         ("words that stand in one say only", f"{len(found.words_in_one_say):,}"),
         ("asks of two topics that are nearly alike", f"{len(found.near_duplicate_asks)}"),
+        ("prompts clear from the words of other asks", f"{found.clarity:.1%}"),
     ):
         console.print(f"{label:42} {value}")
     for here, ask, there, other_ask in found.near_duplicate_asks[:20]:
         console.print(f"  {here}: {ask}   ~   {there}: {other_ask}")
-    lone = [(turn, turn.lone_words) for turn in found.turns if turn.lone_words]
-    if lone:
-        console.print("\nwords without which an ask is lost, and which no other ask of its turn holds:")
-        for turn, words in lone:
-            console.print(f"  {turn.topic} / {turn.turn}: {', '.join(words)}")
+    least_clear = sorted(found.turns, key=lambda turn: turn.clarity)[:5]
+    console.print(
+        "\nthe least clear turns, their least clear asks, and what those are taken for by their words (--json has all):"
+    )
+    for turn in least_clear:
+        console.print(f"  {turn.clarity:.2f}  {turn.topic} / {turn.turn}")
+        unclear = [put for put in found.unclear_asks if (put.topic, put.turn) == (turn.topic, turn.turn)]
+        for put in sorted(unclear, key=lambda put: put.share)[:3]:
+            console.print(f"    {put.share:.2f}  {put.ask}   ->   {', '.join(put.taken_for[:2])}")
 
 
 def show_scorecard(card: Scorecard) -> None:

@@ -12,6 +12,7 @@ from random import Random
 from statistics import mean, median, quantiles
 
 from guppylm.data.character import Character, Turn
+from guppylm.data.clarity import CLEAR, AskClarity, clarity
 from guppylm.data.conversations import TRAIN_ROWS, Conversations, Row
 from guppylm.data.grammar import Choice, Node, Series, Words, join, sample
 from guppylm.data.overlap import SENTENCE_END, literals, slots, with_values
@@ -34,7 +35,7 @@ class TurnCoverage:
     says: int
     distinct_replies: int  # in the drawn rows, words of pools blanked
     entropy_nats: float
-    lone_words: tuple[str, ...]  # telling words of one group of asks only: held out, that group could not be understood
+    clarity: float  # share of its prompts that can be understood from other asks (see clarity.py), mean of its asks
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Coverage:
     longest_conversation_tokens: int
     words_in_one_say: tuple[str, ...]
     near_duplicate_asks: tuple[tuple[str, str, str, str], ...]  # turn, ask, other turn, its ask
+    clarity: float  # share of all prompts that can be understood from other asks
+    unclear_asks: tuple[AskClarity, ...]  # those that mostly can't be
     turns: tuple[TurnCoverage, ...]
 
 
@@ -82,6 +85,10 @@ def coverage(character: Character, rows: int = TRAIN_ROWS, seed: int = 1) -> Cov
     blanked = {key: [_blanked_reply(source.turns[key].turn, stream) for _ in found] for key, found in by_turn.items()}
     exposures = Counter(sentence for replies in blanked.values() for reply in replies for sentence in _sentences(reply))
     counts = sorted(exposures.values())
+    clear = clarity(source.splits, seed)
+    shares: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for ask in clear:
+        shares[ask.topic, ask.turn].append(ask.share)
     return Coverage(
         character=character.name,
         fingerprint=character.fingerprint,
@@ -104,6 +111,8 @@ def coverage(character: Character, rows: int = TRAIN_ROWS, seed: int = 1) -> Cov
         longest_conversation_tokens=max(len(row.ids) for row in rendered),
         words_in_one_say=_words_in_one_say(character),
         near_duplicate_asks=tuple(_near_duplicates(character, source.splits.common_words)),
+        clarity=mean(ask.share for ask in clear),
+        unclear_asks=tuple(ask for ask in clear if ask.share < CLEAR),
         turns=tuple(
             TurnCoverage(
                 turn.topic,
@@ -112,7 +121,7 @@ def coverage(character: Character, rows: int = TRAIN_ROWS, seed: int = 1) -> Cov
                 len(turn.says),
                 len(set(blanked[turn.topic, turn.name])),
                 mean(source.surprisal(row) for row in by_turn[turn.topic, turn.name][:ENTROPY_ROWS]),
-                _lone_words(turn, source.splits.common_words),
+                mean(shares[turn.topic, turn.name]),
             )
             for turn in character.turns
         ),
@@ -150,14 +159,6 @@ def _skeletons(character: Character) -> dict[str, int]:
 def _telling(node: Node, common: frozenset[str]) -> frozenset[str]:
     """The words of an ask that say what it is about, its slots as their names."""
     return frozenset(word for word in literals(node) - common if not PUNCTUATION.fullmatch(word)) | slots(node)
-
-
-def _lone_words(turn: Turn, common: frozenset[str]) -> tuple[str, ...]:
-    """The words that only one group of asks holds, of groups that hold no word of another: they stand or fall alone."""
-    groups = {_telling(ask.core, common) for ask in turn.asks}
-    heard = Counter(word for group in groups for word in group)
-    alone = (group for group in groups if all(heard[word] == 1 for word in group))
-    return tuple(sorted(frozenset().union(*alone)))
 
 
 def _words_in_one_say(character: Character) -> tuple[str, ...]:

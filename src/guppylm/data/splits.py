@@ -103,17 +103,21 @@ def _listened(turn: Turn) -> frozenset[str]:
     return asked & slots(turn.say)
 
 
+def content(ask: Ask, common: frozenset[str]) -> str:
+    """The words of an ask that may tell what is asked. Asks that share all of them are held out together."""
+    return " ".join(sorted(literals(ask.core) - common) + sorted(slots(ask.core)))
+
+
 def _hold_out_asks(turn: Turn, common: frozenset[str]) -> frozenset[str]:
     """At least a tenth of the turn's asks, taken by whole clusters: asks with the same content words stay together."""
     clusters: dict[str, list[str]] = {}
     for ask in turn.asks:
-        content = " ".join(sorted(literals(ask.core) - common) + sorted(slots(ask.core)))
-        clusters.setdefault(content, []).append(ask.template)
+        clusters.setdefault(content(ask, common), []).append(ask.template)
     wanted = math.ceil(len(turn.asks) * HELD_SHARE)
     most = max(len(turn.asks) * MOST_ASKS, min(len(cluster) for cluster in clusters.values()))
     held: list[str] = []
-    for content in sorted(clusters, key=lambda content: chance("ask", turn.topic, turn.name, content)):
-        cluster = clusters[content]
+    for words in sorted(clusters, key=lambda words: chance("ask", turn.topic, turn.name, words)):
+        cluster = clusters[words]
         if len(held) < wanted and len(held) + len(cluster) <= most and len(clusters) > 1:
             held += cluster
     return frozenset(held)
