@@ -23,9 +23,10 @@ import torch
 from guppylm.checkpoint import CONFIG, RunConfig, RunFolder
 from guppylm.config import ModelConfig, TrainConfig
 from guppylm.data.character import Character, load_character
-from guppylm.data.conversations import Conversations, read_rows
+from guppylm.data.conversations import Conversations
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
+from guppylm.evaluation.rows import rows_of
 from guppylm.export.huggingface import export_huggingface
 from guppylm.fish import Fish, load
 from guppylm.inference.engine import reply_to_all, stream
@@ -56,10 +57,7 @@ def random_fish(sheet: Character, config: ModelConfig, rows: int, folder: Path) 
 def trained_fish(run: str) -> tuple[Fish, list[str]]:
     """The fish of a run, and the prompts of its test_fresh. Raises RunError."""
     fish = load(run)
-    try:
-        return fish, [row.prompt for row in read_rows(fish.run.path / "data" / "test_fresh.jsonl")]
-    except (FileNotFoundError, ValueError) as error:
-        raise RunError(f"{fish.run.path} has lost its data ({error}); leave out RUN for random weights") from error
+    return fish, [row.prompt for row in rows_of(fish.run, "test_fresh")]
 
 
 def with_cache(fish: Fish, prompts: Sequence[str]) -> Said:

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from guppylm.checkpoint import RunFolder
 from guppylm.config import ModelConfig
 from guppylm.data.character import Character, load_character
 from guppylm.errors import RunError
+from guppylm.fish import find_run, load, ships
 from guppylm.model import Transformer
 
 SMALL = ModelConfig(vocabulary_size=1024, context=128, layers=2, width=16, heads=2, mlp_width=24)
@@ -193,3 +196,28 @@ def test_pages_fill_their_places_and_no_other(tmp_path: Path) -> None:
         assert text == "before\n<!-- a -->\n\nnew \\1 text\n\n<!-- end -->\nbetween\n<!-- b -->\n\nmore\n\n<!-- end -->\n"
     with pytest.raises(SystemExit, match="no place for c"):
         pages.fill(page, {"c": ""})
+
+
+def test_a_fish_that_ships_is_scored_as_it_lies_there(
+    trained: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship = bench("ship")
+    monkeypatch.setattr(ship, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("guppylm.fish.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(sys, "argv", ["ship.py", str(trained.path)])
+    ship.main()
+    assert "gap" in capsys.readouterr().out
+    folder = tmp_path / "shipped" / trained.path.name
+    assert {file.name for file in folder.iterdir()} == {
+        "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "scorecard.json",
+        "report.html", "report.md",
+    }  # fmt: skip
+    assert all(tensor.dtype == torch.float16 for tensor in load_file(folder / "model.safetensors").values())
+    monkeypatch.chdir(tmp_path)
+    assert find_run(trained.path.name) == folder
+    assert ships(folder)
+    assert not ships(trained.path)
+    fish, as_trained = load(trained.path.name), load(trained.path)
+    assert fish.remember("are you hungry", "always.").kind == as_trained.remember("are you hungry", "always.").kind
+    for name, tensor in as_trained.model.state_dict().items():
+        torch.testing.assert_close(fish.model.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)

@@ -115,8 +115,8 @@ def test_an_export_becomes_a_run_folder_again(command: Command, fish: Fish, expo
     assert again.run.config() == fish.run.config()
     assert again.reply("are you hungry", seed=1) == fish.reply("are you hungry", seed=1)
     assert "already holds a run" in command("import", exported, "--out", out).stderr
-    with pytest.raises(RunError, match="can't be known"):
-        again.remember("are you hungry", "always.")
+    for reply in ("always.", "never in my life."):  # its data was left behind, and is drawn again
+        assert again.remember("are you hungry", reply) == fish.remember("are you hungry", reply)
     foreign = tmp_path / "foreign"
     shutil.copytree(exported, foreign)
     told = json.loads((foreign / "guppylm.json").read_text())

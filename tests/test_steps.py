@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guppylm.config import ModelConfig, TrainConfig, from_dict, preset
 from guppylm.data.batches import Batches, in_order
 from guppylm.data.tokenizer import Rendered
-from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule
+from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule, steps_in_time
 from guppylm.training.run import fastest_precision, new_model
 
 
@@ -55,6 +57,27 @@ def test_schedule_climbs_stays_then_falls_to_nothing() -> None:
     assert values[60:] == sorted(values[60:], reverse=True)
     assert values[-1] == pytest.approx(1 / 40)
     assert max(schedule(step, TrainConfig(steps=3)) for step in range(3)) > 0
+
+
+@given(st.lists(st.floats(0.01, 5), min_size=2, max_size=60), st.sampled_from([0.2, 0.35, 0.5, 0.9]))
+def test_a_run_by_the_clock_takes_the_steps_of_a_planned_one(seconds: list[float], decay: float) -> None:
+    deadline = sum(seconds)
+    clock, step, steps, taken = 0.0, 0, 500, []
+    for duration in seconds:  # as the loop does it, until the rates must fall
+        taken.append(schedule(step, TrainConfig(steps=steps, decay=decay)))
+        step, clock = step + 1, clock + duration
+        steps = steps_in_time(step, clock / deadline, decay)
+        if clock / deadline >= 1 - decay:
+            break
+    planned = TrainConfig(steps=steps, decay=decay)
+    assert steps >= step
+    assert taken == pytest.approx([schedule(number, planned) for number in range(step)], abs=1e-12)
+
+
+def test_steps_in_time_of_a_steady_machine() -> None:
+    assert steps_in_time(400, 0.5, decay=0.5) == 800
+    assert steps_in_time(1, 3.0, decay=0.5) == 1  # the first step already took more than all the time
+    assert steps_in_time(7, 0.01, decay=1.0) == 700
 
 
 def rendered(lengths: list[int]) -> list[Rendered]:

@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 
 from guppylm.checkpoint import RunFolder
 from guppylm.errors import RunError
+from guppylm.training.loop import Milestones
+from guppylm.training.progress import Measured, Silent
 from guppylm.training.run import run_training
 
 
@@ -60,11 +62,38 @@ def test_same_seed_same_weights_and_another_seed_others(tiny_folder: Path, tmp_p
 
 
 def test_minutes_fix_a_number_of_steps_that_reproduces_the_run(tiny_folder: Path, tmp_path: Path) -> None:
-    timed = run_training(str(tiny_folder), minutes=0.15, size="fry", rows=300, out=tmp_path / "timed")
+    timed = run_training(str(tiny_folder), minutes=0.2, size="fry", rows=300, out=tmp_path / "timed")
     steps = timed.config().train.steps
-    assert steps > 3
+    assert max(int(entry["step"]) for entry in timed.lines("metrics.jsonl")) == steps
     again = run_training(str(tiny_folder), steps=steps, size="fry", rows=300, out=tmp_path / "again")
     assert same(weights(timed), weights(again))
+
+
+def test_a_run_by_the_clock_that_was_stopped_goes_on(tiny_folder: Path, tmp_path: Path) -> None:
+    class Impatient(Silent):
+        def step(self, measured: Measured) -> None:
+            if measured.step == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_training(str(tiny_folder), minutes=1, size="fry", rows=300, out=tmp_path / "run", reporter=Impatient())
+    folder = RunFolder(tmp_path / "run")
+    steps = folder.config().train.steps  # as many as a minute seemed to hold when it was stopped
+    assert steps > 3
+    folder.fix_steps(20)  # a minute is long
+    run_training(str(tiny_folder), out=folder.path, resume=True)
+    straight = run_training(str(tiny_folder), steps=20, size="fry", rows=300, out=tmp_path / "straight")
+    assert same(weights(folder), weights(straight))
+
+
+def test_milestones_come_once_each_though_the_run_grows() -> None:
+    milestones = Milestones((0.0, 0.01, 0.5, 1.0))
+    assert milestones.passed(0, 500)
+    assert not milestones.passed(1, 200)
+    assert milestones.passed(5, 400)
+    assert not milestones.passed(6, 400)
+    assert milestones.passed(100, 100)  # two at once
+    assert not milestones.passed(101, 101)
 
 
 CHILD = """

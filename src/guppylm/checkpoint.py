@@ -179,6 +179,11 @@ class RunFolder:
         except ValueError as error:
             raise RunError(f"{self.path / TOKENIZER} is damaged: {error}") from error
 
+    def fix_steps(self, steps: int) -> None:
+        """Writes into config.json how many steps a training by the clock has turned out to have."""
+        config = self.config()
+        self.write(CONFIG, dataclasses.replace(config, train=dataclasses.replace(config.train, steps=steps)).to_json())
+
     def save_state(self, state: TrainingState) -> None:
         """Saves the training state, and from it the weights."""
         tensors = {f"model.{name}": tensor for name, tensor in state.weights.items()}

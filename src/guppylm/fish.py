@@ -3,22 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
 
-from guppylm.checkpoint import RunFolder, newest_run
-from guppylm.data.conversations import Row, read_rows
+from guppylm.checkpoint import CONFIG, RunFolder, newest_run
+from guppylm.data.conversations import Row
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
 from guppylm.evaluation.loss import row_losses
 from guppylm.evaluation.memory import Memory, Remembered, memory_of
+from guppylm.evaluation.rows import rows_of
 from guppylm.inference.engine import reply_to_all, stream_text
 from guppylm.inference.sampling import SamplingConfig
 from guppylm.interpretability import interventions, lens
 from guppylm.model import Transformer
 
+SHIPPED = Path(__file__).resolve().parent / "shipped"  # run folders that come with the package: no data, half precision
 REFERENCE_ROWS = 200  # of the validation set, over which a mean ablation takes its mean
 
 
@@ -70,10 +71,7 @@ class Fish:
         reference: list[list[int]] = []
         if how == "mean":
             if rows is None:
-                try:
-                    rows = list(islice(read_rows(self.run.path / "data" / "validation.jsonl"), REFERENCE_ROWS))
-                except (FileNotFoundError, ValueError) as error:
-                    raise RunError(f"{self.run.path} has lost its validation set ({error}); give rows") from error
+                rows = rows_of(self.run, "validation")[:REFERENCE_ROWS]
             rendered = self.tokenizer.render_all([(row.prompt, row.reply) for row in rows])
             reference = [one.ids[:-1] for one in rendered]  # the end is never read
         return Fish(interventions.ablate(self.model, what, how, reference), self.tokenizer, self.run)
@@ -114,17 +112,25 @@ def check_prompt(prompt: str) -> None:
 
 
 def load(run: str | Path | None = None) -> Fish:
-    """A fish from a run folder; without one, from the newest under runs/. Raises RunError."""
+    """A fish from a run folder; without one, from the newest under runs/, or else the one that ships. Raises RunError."""
     folder = RunFolder(find_run(run))
     return Fish(folder.model(), folder.tokenizer(), folder)
 
 
 def find_run(run: str | Path | None) -> Path:
-    """The run folder meant by `run`: a path, a name under runs/, or nothing for the newest. Raises RunError."""
-    if run is not None:
-        path = Path(run)
-        return Path("runs") / path if not path.exists() and (Path("runs") / path).is_dir() else path
-    newest = newest_run()
-    if newest is None:
-        raise RunError("there is no trained fish under runs/ yet; `guppylm train` makes one in five minutes")
-    return newest
+    """The run folder meant by `run`: a path, a name under runs/ or of a fish that ships, or nothing. Raises RunError.
+
+    Nothing is the newest run, and where there is none Guppy as he ships.
+    """
+    if run is None:
+        found = newest_run() or SHIPPED / "guppy"
+        if not (found / CONFIG).exists():
+            raise RunError("there is no trained fish under runs/ yet; `guppylm train` makes one in five minutes")
+        return found
+    places = (Path(run), Path("runs") / run, SHIPPED / run)
+    return next((place for place in places if place.is_dir()), places[0])
+
+
+def ships(run: Path) -> bool:
+    """Whether this run folder came with the package; nothing is written into such a one."""
+    return SHIPPED in run.resolve().parents

@@ -23,12 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from guppylm.data.conversations import Row, pick, read_rows
+from guppylm.data.conversations import Row, pick
 from guppylm.data.floor import Floor
 from guppylm.data.grammar import join, normalise, readings, sample, split
 from guppylm.data.overlap import may_say
 from guppylm.data.tokenizer import Rendered, Tokenizer
 from guppylm.errors import RunError
+from guppylm.evaluation.rows import rows_of
 from guppylm.fish import Fish, check_prompt
 from guppylm.model import Transformer
 from guppylm.training.run import new_model
@@ -187,12 +188,11 @@ def is_hit(tokenizer: Tokenizer, said: list[int], token: int, guess: str) -> boo
 
 
 def fresh_row(fish: Fish, seed: int | None = None) -> Row:
-    """A conversation of the run's test_fresh, drawn as those for training are. Raises RunError if the test is gone."""
-    path = fish.run.path / "data" / "test_fresh.jsonl"
-    try:
-        return pick(list(read_rows(path)), Random(seed))
-    except (FileNotFoundError, ValueError, IndexError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}); train again, or give a --prompt") from error
+    """A conversation of the run's test_fresh, drawn as those for training are. Raises RunError if the test is damaged."""
+    rows = rows_of(fish.run, "test_fresh")
+    if not rows:
+        raise RunError(f"{fish.run.path} has an empty test_fresh; delete its folder data, or give a --prompt")
+    return pick(rows, Random(seed))
 
 
 def row_of(table: Table, prompt: str, seed: int | None = None) -> Row:

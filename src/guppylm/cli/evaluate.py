@@ -17,15 +17,16 @@ def evaluate(
     """Score a fish: how far from perfect, does it understand new phrasings, does it listen. Several runs are compared."""
     from guppylm.checkpoint import SCORECARD
     from guppylm.evaluation.scorecard import evaluate as score
-    from guppylm.fish import load
+    from guppylm.fish import load, ships
     from guppylm.report import write_report
 
     cards = []
     for run in runs or (None,):
         fish = load(run)
         cards.append(score(fish))
-        fish.run.write(SCORECARD, json.dumps(cards[-1].to_dict(), indent=2) + "\n")
-        write_report(fish.run)
+        if not ships(fish.run.path):  # a fish that ships has its own beside it
+            fish.run.write(SCORECARD, json.dumps(cards[-1].to_dict(), indent=2) + "\n")
+            write_report(fish.run)
     if as_json:
         print(json.dumps(cards[0].to_dict() if len(cards) == 1 else [card.to_dict() for card in cards]))
         return
@@ -41,7 +42,8 @@ def evaluate(
 def report(run: RunArgument = None) -> None:
     """Write the report card of a run: report.html and report.md, with the scorecard if `guppylm eval` has made one."""
     from guppylm.checkpoint import RunFolder
-    from guppylm.fish import find_run
-    from guppylm.report import write_report
+    from guppylm.fish import find_run, ships
+    from guppylm.report import PAGE, write_report
 
-    print(write_report(RunFolder(find_run(run))))
+    folder = find_run(run)
+    print(folder / PAGE if ships(folder) else write_report(RunFolder(folder)))

@@ -97,6 +97,11 @@ class Conversations:
         }
         return {name: self._distinct(draw, self._stream(name), UNSEEN_ROWS[name]) for name, draw in draws.items()}
 
+    def measured(self, name: str) -> list[Row]:
+        """The rows of "validation" or of a test, each with its surprisal."""
+        rows = self.tests[name] if name in UNSEEN_ROWS else self.rows(name, SEEN_ROWS[name])
+        return [row._replace(surprisal=self.surprisal(row)) for row in rows]
+
     def surprisal(self, row: Row) -> float:
         """-log probability of the row's reply, in nats: exact, since a prompt determines its turn and its bindings."""
         say = self.turns[row.topic, row.turn].say
@@ -260,9 +265,8 @@ def write_conversations(character: Character, folder: Path, rows: int = TRAIN_RO
             pairs.add(hash((row.prompt, row.reply)))
     statistics.rows["train"] = rows
     statistics.removed_mass = source.removed / source.drawn if source.drawn else 0.0
-    seen = {name: source.rows(name, count) for name, count in SEEN_ROWS.items()}
-    for name, split_rows in {**seen, **{name: iter(test) for name, test in source.tests.items()}}.items():
-        lines = [row._replace(surprisal=source.surprisal(row)).to_json() + "\n" for row in split_rows]
+    for name in (*SEEN_ROWS, *UNSEEN_ROWS):
+        lines = [row.to_json() + "\n" for row in source.measured(name)]
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
         statistics.rows[name] = len(lines)
     statistics.distinct_prompts, statistics.distinct_replies = len(prompts), len(replies)

@@ -18,12 +18,11 @@ import numpy.typing as npt
 
 from guppylm.checkpoint import RunFolder
 from guppylm.data.batches import Batches
-from guppylm.data.character import load_character
-from guppylm.data.conversations import Conversations, Row, read_rows
+from guppylm.data.conversations import Conversations, Row
 from guppylm.data.grammar import normalise, probability, readings, split
 from guppylm.data.overlap import may_say
-from guppylm.errors import RunError
 from guppylm.evaluation.replies import Judge
+from guppylm.evaluation.rows import rows_of, sheet_of
 
 Kind = Literal["remembered", "recombined", "invented"]
 
@@ -96,17 +95,9 @@ class Memory:
 
 def memory_of(run: RunFolder) -> Memory:
     """The memory of a run: the rows that it has read up to its last step. Raises RunError if they or its sheet are gone."""
-    config = run.config()
-    sheet = load_character(config.character)
-    if sheet.fingerprint != config.fingerprint:
-        raise RunError(f"the character {config.character} has changed since {run.path} was trained; train it again")
-    path = run.path / "data" / "train.jsonl"
-    try:
-        rows = list(read_rows(path))
-    except (FileNotFoundError, ValueError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}); what the fish has read can't be known without it") from error
+    config, sheet, rows = run.config(), sheet_of(run), rows_of(run, "train")
     rendered = run.tokenizer().render_all([(row.prompt, row.reply) for row in rows])
     batches = Batches(rendered, config.train, config.model.context)
-    steps = max((int(entry["step"]) for entry in run.lines("metrics.jsonl")), default=0)
+    steps = max((int(entry["step"]) for entry in run.lines("metrics.jsonl")), default=config.train.steps)
     read = batches.rows_read(steps)
     return Memory([row for number, row in enumerate(rows) if number in read], Judge(Conversations(sheet, config.train.seed)))

@@ -8,12 +8,12 @@ from typing import Any, Protocol, get_args
 
 from torch import Tensor
 
-from guppylm.data.conversations import Row, read_rows
+from guppylm.data.conversations import Row
 from guppylm.data.tokenizer import Tokenizer
-from guppylm.errors import RunError
 from guppylm.evaluation.loss import LossReport, reply_tokens
 from guppylm.evaluation.memory import Kind, Memory
 from guppylm.evaluation.replies import dealt_out, slot_echo, with_typo
+from guppylm.evaluation.rows import rows_of
 from guppylm.evaluation.statistics import Share
 from guppylm.fish import Fish
 from guppylm.inference.sampling import SamplingConfig
@@ -83,7 +83,7 @@ class Scorecard:
 
 def evaluate(fish: Fish) -> Scorecard:
     """The scorecard of a fish. Raises RunError if its data or its character is missing or has changed."""
-    tests = {name: _read(fish, name) for name in dict.fromkeys((*LOSS_TESTS, *ECHO_TESTS))}
+    tests = {name: rows_of(fish.run, name) for name in dict.fromkeys((*LOSS_TESTS, *ECHO_TESTS))}
     card = score(fish, fish.tokenizer, fish.memory, tests, str(fish.run.path))
     return replace(card, tokens_per_second=_speed(fish, [row.prompt for row in tests["test_fresh"][:TIMED_PROMPTS]]))
 
@@ -153,10 +153,3 @@ def _speed(fish: Fish, prompts: Sequence[str]) -> float:
     said = [fish.reply(prompt, SEED) for prompt in prompts]
     seconds = time.perf_counter() - began
     return sum(len(fish.tokenizer.encode(reply)) + 1 for reply in said) / seconds
-
-
-def _read(fish: Fish, name: str) -> list[Row]:
-    try:
-        return list(read_rows(fish.run.path / "data" / f"{name}.jsonl"))
-    except (FileNotFoundError, ValueError) as error:
-        raise RunError(f"{fish.run.path} has lost its test {name} ({error}); train again to score it") from error

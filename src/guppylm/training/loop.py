@@ -1,10 +1,11 @@
 """The training loop, all of it: forward, loss, backward, step; now and then evaluate, keep the weights, save."""
 
+import dataclasses
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from guppylm.evaluation.loss import loss_report, reply_loss
 from guppylm.inference.engine import reply_to_all
 from guppylm.inference.sampling import SamplingConfig
 from guppylm.model import Transformer
-from guppylm.training.optimizer import Optimizer, schedule
+from guppylm.training.optimizer import Optimizer, schedule, steps_in_time
 from guppylm.training.progress import Measured, Reporter
 
 SAVE_SECONDS = 60.0  # between two saves of the training state
@@ -66,11 +67,16 @@ def train(
     folder: RunFolder,
     reporter: Reporter,
     resume: bool = False,
+    deadline: float | None = None,
 ) -> bool:
     """Trains `model` in place up to `config.steps`; with `resume`, from the folder's saved state on.
 
-    Returns false if Ctrl-C ended it early; the state is saved then. Raises RunError if it can't be saved.
+    With a `deadline` (time.monotonic) the clock decides how many steps: while the learning rates stand still, nothing
+    depends on that number; when so much time has passed that they must begin to fall, it is fixed and written into
+    config.json. A run of just so many steps ends with the same weights. Returns false if Ctrl-C ended it early; the state
+    is saved then. Raises RunError if it can't be saved.
     """
+    began = time.monotonic()
     optimizer = new_optimizer(model, config)
     step = tokens = 0
     seconds = 0.0  # spent on updates: looking and saving are not counted
@@ -81,40 +87,52 @@ def train(
         step, tokens, seconds = state.step, state.tokens, state.seconds
     for name in ("metrics.jsonl", "samples.jsonl"):
         folder.truncate(name, step if resume else -1)
-    looks = {round(config.steps * n / config.evaluations) for n in range(config.evaluations + 1)}
-    snapshots = {round(config.steps * share) for share in SNAPSHOT_AT}
+    looks = Milestones(n / config.evaluations for n in range(config.evaluations + 1))
+    snapshots = Milestones(SNAPSHOT_AT)
     gap: float | None = None
     recent: deque[float] = deque(maxlen=20)
 
     def look() -> None:
         """What is measured and kept between two steps."""
         nonlocal gap
-        if step in looks:
+        if looks.passed(step, config.steps):
             report = loss_report(model, tokenizer, validation[: config.evaluation_rows], config.precision)
             gap = report.gap_nats
             entry = {"validation_loss": report.loss_nats, "floor": report.floor_nats, "gap": gap}
             folder.append("metrics.jsonl", {"step": step, "tokens": tokens, "seconds": round(seconds, 3), **entry})
-        if step in snapshots:
+        if snapshots.passed(step, config.steps):
             folder.save_weights_along_the_way(step, model.state_dict())
             replies = reply_to_all(model, tokenizer, prompts, SamplingConfig(), config.seed)
             for prompt, reply in zip(prompts, replies, strict=True):
                 folder.append("samples.jsonl", {"step": step, "tokens": tokens, "prompt": prompt, "reply": reply.text})
 
     def save() -> None:
+        if deadline is not None:
+            folder.fix_steps(config.steps)  # as it is thought now: a run that ends here goes on towards that
         folder.save_state(TrainingState(step, tokens, seconds, model.state_dict(), optimizer.state))
 
     last_save = time.monotonic()
     with _ctrl_c_noted() as stop_wanted:
-        if not resume:
+        if resume:
+            looks.passed(step, config.steps)
+            snapshots.passed(step, config.steps)
+        else:
             look()
         while step < config.steps and not stop_wanted():
-            began = time.perf_counter()
+            started = time.perf_counter()
             done = update(model, optimizer, batches, config, step)
             nats = float(done.loss)
-            elapsed = time.perf_counter() - began
+            elapsed = time.perf_counter() - started
             step, tokens, seconds = step + 1, tokens + done.tokens, seconds + elapsed
             recent.append(nats)
             rate = schedule(step - 1, config)
+            if deadline is not None:
+                used = (time.monotonic() - began) / (deadline - began)
+                config = dataclasses.replace(config, steps=steps_in_time(step, used, config.decay))
+                if used >= 1 - config.decay:
+                    deadline = None
+                    folder.fix_steps(config.steps)
+                    reporter.say(f"{config.steps:,} steps fill the time")
             entry = {
                 "loss": round(nats, 5),
                 "learning_rate": round(config.matrix_learning_rate * rate, 7),
@@ -138,6 +156,19 @@ def train(
                 last_save = time.monotonic()
         save()
     return step == config.steps
+
+
+class Milestones:
+    """Shares of a run at which something is due, though its number of steps may still change."""
+
+    def __init__(self, shares: Iterable[float]) -> None:
+        self._ahead = sorted(shares)
+
+    def passed(self, step: int, steps: int) -> bool:
+        """Whether the run has passed one of them, or several, since it was asked last."""
+        due = [share for share in self._ahead if round(steps * share) <= step]
+        self._ahead = self._ahead[len(due) :]
+        return bool(due)
 
 
 @contextmanager

@@ -92,6 +92,16 @@ def _gradient(p: nn.Parameter) -> Tensor:
     return p.grad
 
 
+def steps_in_time(step: int, used: float, decay: float) -> int:
+    """How many steps a run will have if its first `step` took the share `used` of its time.
+
+    As many at least as leave those first steps on the plateau of `schedule`: a run that was planned for so many from the
+    beginning would have taken the same ones.
+    """
+    plateau = math.ceil((step - 1) / (1 - decay)) if decay < 1 else 0
+    return max(step, plateau, math.ceil(step / used))
+
+
 def schedule(step: int, config: TrainConfig) -> float:
     """What the learning rates are multiplied by at this step (from 0): a short climb, a plateau, then straight to zero."""
     climb = min(1.0, (step + 1) / (config.warmup_steps + 1))

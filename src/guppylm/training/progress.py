@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,17 @@ class Terminal:
     def step(self, measured: Measured) -> None:
         """Moves the bar, or prints a line if the last one is ten seconds old."""
         gap = "" if measured.gap is None else f"gap {measured.gap:.3f}"
+        left = f"{measured.seconds_left:.0f} s left"
         figures = f"loss {measured.loss:.3f}  {gap}  {measured.tokens_per_second:,.0f} tokens/s"
         if self.console.is_terminal:
             if self._bar is None:
                 columns = (TextColumn("step {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.fields[figures]}"))
-                self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+                self._bar = Progress(*columns, console=self.console)
                 self._task = self._bar.add_task("", total=measured.steps, figures="")
                 self._bar.start()
-            self._bar.update(self._task, completed=measured.step, figures=figures)
+            self._bar.update(self._task, completed=measured.step, total=measured.steps, figures=f"{figures}  {left}")
         elif measured.step == measured.steps or time.monotonic() - self._last_line > 10:
             self._last_line = time.monotonic()
-            left = f"{measured.seconds_left:.0f} s left"
             print(f"step {measured.step}/{measured.steps}  {figures}  {left}", file=sys.stderr, flush=True)
         if measured.step == measured.steps:
             self._close()

@@ -1,11 +1,8 @@
 """The main job from a character to a fish that talks: data, tokenizer, model, training."""
 
 import dataclasses
-import itertools
 import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import torch
 
@@ -17,14 +14,12 @@ from guppylm.data.character import Character, load_character
 from guppylm.data.conversations import TRAIN_ROWS, Row, read_rows, write_conversations
 from guppylm.data.tokenizer import Rendered, Tokenizer
 from guppylm.errors import RunError
-from guppylm.evaluation.loss import loss_report
 from guppylm.model import Transformer
-from guppylm.training.loop import SNAPSHOT_AT, new_optimizer, train, update
+from guppylm.training.loop import train
 from guppylm.training.progress import Reporter, Silent
 
 GROWING_UP = 5  # prompts that are answered along the way
 RESERVE = 3.0  # seconds kept back for the last save and the first reply
-CALIBRATION = 5.0  # seconds that measuring the speed may take, at most
 
 
 def run_training(
@@ -71,17 +66,16 @@ def run_training(
     precision = fastest_precision(device)
     config = TrainConfig(steps=steps or TrainConfig.steps, seed=seed, precision=precision)
     validation = list(read_rows(folder.path / "data" / "validation.jsonl"))
-    if steps is None:
-        left = (5.0 if minutes is None else minutes) * 60 - (time.monotonic() - began) - RESERVE
-        reporter.say("measuring the speed of this machine")
-        config = _calibrate(model_config, tokenizer, rendered, validation, config, left, device)
+    minutes = 5.0 if minutes is None and steps is None else minutes
+    deadline = None if minutes is None else max(began + minutes * 60 - RESERVE, time.monotonic() + 0.1)
+    how_long = f"{steps:,} steps" if steps else f"as many steps as {minutes:g} minutes hold,"
     reporter.say(
-        f"{sum(p.numel() for p in Transformer(model_config).parameters()):,} parameters, {config.steps} steps of about "
+        f"{sum(p.numel() for p in Transformer(model_config).parameters()):,} parameters, {how_long} of about "
         f"{config.tokens_per_step:,} tokens, {config.precision} on {device.type}"
     )
     run = RunConfig(model_config, config, character, sheet.fingerprint, sheet.prompts, rows, guppylm.__version__)
     folder.write(CONFIG, run.to_json())
-    _train(folder, run, tokenizer, rendered, validation, sheet, device, reporter, resume=False)
+    _train(folder, run, tokenizer, rendered, validation, sheet, device, reporter, deadline=deadline)
     return folder
 
 
@@ -110,12 +104,13 @@ def _train(
     sheet: Character,
     device: torch.device,
     reporter: Reporter,
-    resume: bool,
+    resume: bool = False,
+    deadline: float | None = None,
 ) -> None:
     model = new_model(run.model, run.train.seed).to(device)
     batches = Batches(rendered, run.train, run.model.context)
     prompts = sheet.prompts[:GROWING_UP]
-    if not train(model, tokenizer, batches, validation, prompts, run.train, folder, reporter, resume):
+    if not train(model, tokenizer, batches, validation, prompts, run.train, folder, reporter, resume, deadline):
         raise KeyboardInterrupt
 
 
@@ -153,44 +148,6 @@ def new_model(config: ModelConfig, seed: int) -> Transformer:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Transformer(config)
-
-
-def _calibrate(
-    model_config: ModelConfig,
-    tokenizer: Tokenizer,
-    rendered: list[Rendered],
-    validation: list[Row],
-    config: TrainConfig,
-    seconds: float,
-    device: torch.device,
-) -> TrainConfig:
-    """The config with as many steps as fit into `seconds`, measured on throw-away weights."""
-    began = time.perf_counter()
-    model = new_model(model_config, config.seed).to(device)
-    optimizer = new_optimizer(model, config)
-    batches = Batches(rendered, config, model_config.context)
-    steps = itertools.count()
-    per_update = _seconds_of(
-        lambda: float(update(model, optimizer, batches, config, next(steps)).loss), min(seconds * 0.03, CALIBRATION)
-    )
-    rows = validation[: config.evaluation_rows]
-    per_look = _seconds_of(
-        lambda: loss_report(model, tokenizer, rows, config.precision), min(seconds * 0.005, CALIBRATION / 8)
-    )
-    looks = per_look * (config.evaluations + 1) + per_update * len(SNAPSHOT_AT)  # a snapshot's replies take about an update
-    left = seconds - (time.perf_counter() - began) - looks
-    return dataclasses.replace(config, steps=max(1, int(left / per_update)))
-
-
-def _seconds_of(work: Callable[[], object], budget: float) -> float:
-    """The median seconds that `work` takes, in at least four tries and about `budget` seconds, of which half warm up."""
-    until = time.perf_counter() + budget
-    times: list[float] = []
-    while len(times) < 4 or time.perf_counter() < until:
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return median(times[len(times) // 2 :])
 
 
 def best_device() -> torch.device:
