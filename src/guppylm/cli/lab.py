@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from guppylm.labs import Lab, Result
 
 SEEDS = (1, 2, 3)  # that a record holds
+LONGEST = 100  # characters of a reply; a fish has at most twenty words
 
 
 @app.command(epilog="Example: guppylm lab no-mask. To train its arms here and now: guppylm lab no-mask --live")
@@ -76,8 +77,9 @@ def _carry_on(chosen: "Lab", seed: int, live: bool) -> None:
 
 
 def one_line(reply: str) -> str:
-    """A reply as it can be printed: a broken model may say any byte."""
-    return printable(reply).replace("\n", " ")
+    """A reply as it can be printed: a broken model may say any byte, and find no end."""
+    text = printable(reply).replace("\n", " ")
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _prediction(letters: Sequence[str]) -> str | None:
