@@ -141,7 +141,7 @@ def _record(labs: "Sequence[Lab]", folder: Path) -> None:
 
 
 def _list(as_json: bool) -> None:
-    from guppylm.labs import LABS
+    from guppylm.labs import LABS, recorded
 
     if as_json:
         print(json.dumps([_as_dict(one) for one in LABS], ensure_ascii=False))
@@ -151,7 +151,8 @@ def _list(as_json: bool) -> None:
         print(f"{title}:")
         for one in LABS:
             if one.core == core:
-                print(f"  {one.name:{widest}}  {one.title}")
+                draft = "" if recorded(one.name) else "  (a draft: its answer is not measured yet)"
+                print(f"  {one.name:{widest}}  {one.title}{draft}")
     print(f"\nguess, then see: guppylm lab {LABS[0].name}")
 
 

@@ -39,8 +39,9 @@ def answer_lines(lab: Lab, result: Result, predicted: str | None) -> list[str]:
     came, choice = letters(lab)[lab.came]
     told = "" if predicted is None else f"you said {predicted}: {'right' if predicted == came else 'not this time'}. "
     lesson = lab.lesson(result)
-    says = lesson.says if lesson.holds else f"this run does not bear it out: {lesson.says}"
-    return [f"{told}it is {came}: {choice}.", says, lab.why]
+    if not lesson.holds:  # then nobody was right or wrong
+        return [f"expected was {came}: {choice}.", f"this run does not bear it out: {lesson.says}"]
+    return [f"{told}it is {came}: {choice}.", lesson.says, lab.why]
 
 
 def seed_lines(lab: Lab, results: Sequence[Result]) -> list[str]:
