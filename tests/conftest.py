@@ -13,7 +13,7 @@ from guppylm.checkpoint import RunFolder
 from guppylm.data.character import Character, load_character
 from guppylm.training.run import run_training
 
-torch.set_num_threads(2)
+torch.set_num_threads(min(2, os.cpu_count() or 1, int(os.environ.get("OMP_NUM_THREADS") or 2)))
 
 CHARACTER = """
 name = "tiny"

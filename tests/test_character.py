@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CHARACTER, SLOTS, TOPICS, write_character
-from guppylm.data.character import Character, CharacterError, load_character
+from conftest import CHARACTER, SLOTS, TOPICS, Command, write_character
+from guppylm.data.character import PROOF, Character, CharacterError, load_character, seal
 from guppylm.data.voice import Voice
 
 TURN = """
@@ -113,3 +113,21 @@ def test_the_voice_judges_replies_as_it_judges_the_sheet() -> None:
     assert not voice.allows("blub")
     assert not voice.allows("as a fish, yes")
     assert voice.allows("a fish")
+
+
+def test_a_sealed_sheet_is_not_proved_again_until_it_changes(tmp_path: Path) -> None:
+    two = {**TOPICS, "two": TOPICS["greeting"].replace('"greeting"', '"two"')}
+    folder = write_character(tmp_path / "bad", topics=two)
+    (folder / PROOF).write_text(seal(folder), encoding="utf-8")
+    load_character(str(folder))  # taken on trust: a seal belongs to those who write the sheet
+    with pytest.raises(CharacterError, match="two ways"):
+        load_character(str(folder), prove=True)
+    (folder / "slots.toml").write_text(SLOTS + "# changed\n", encoding="utf-8")
+    with pytest.raises(CharacterError, match="two ways"):
+        load_character(str(folder))
+
+
+def test_check_seals_a_sheet_that_it_has_proved(tmp_path: Path, command: Command) -> None:
+    folder = write_character(tmp_path / "good")
+    assert command("check", folder, "--rows", 500).returncode == 0
+    assert (folder / PROOF).read_text(encoding="utf-8").strip() == seal(folder)

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -77,13 +78,16 @@ def check(
     from dataclasses import asdict
 
     from guppylm.config import ModelConfig
-    from guppylm.data.character import load_character
+    from guppylm.data.character import PROOF, find_character, load_character, seal
     from guppylm.data.coverage import coverage
     from guppylm.tables import show_coverage
 
     if rows < 1:
         raise ValueError(f"rows is {rows}; it must be at least 1")
-    found = coverage(load_character(character), rows, seed)
+    sheet = load_character(character, prove=True)
+    with suppress(OSError):  # a folder that can't be written is proved each time that it is loaded
+        (find_character(character) / PROOF).write_text(seal(find_character(character)) + "\n", encoding="utf-8", newline="\n")
+    found = coverage(sheet, rows, seed)
     room = ModelConfig.context + 1 - found.longest_conversation_tokens
     if as_json:
         print(json.dumps(asdict(found) | {"fit_to_train": room >= 0}))
