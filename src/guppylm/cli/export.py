@@ -12,15 +12,17 @@ from guppylm.cli.shared import RunArgument, app
 def export(
     out: Annotated[Path, typer.Option(help="A new folder.")],
     run: RunArgument = None,
-    to: Annotated[str, typer.Option(help="The format: huggingface.")] = "huggingface",
+    to: Annotated[str, typer.Option(help="The format: huggingface or onnx.")] = "huggingface",
 ) -> None:
-    """Write a fish in a format that other programs read."""
-    if to != "huggingface":
-        raise ValueError(f"no format {to!r}; there is huggingface")
+    """Write a fish in a format that other programs read: stock transformers, or a web page."""
+    if to not in ("huggingface", "onnx"):
+        raise ValueError(f"no format {to!r}; there are huggingface and onnx")
     from guppylm.export.huggingface import export_huggingface
+    from guppylm.export.onnx import export_onnx
     from guppylm.fish import load
 
-    print(f"{out}: {', '.join(export_huggingface(load(run), out))}")
+    write = export_onnx if to == "onnx" else export_huggingface
+    print(f"{out}: {', '.join(write(load(run), out))}")
 
 
 @app.command("import", epilog="Example: guppylm import guppy-hf --out runs/again")
