@@ -1,0 +1,1 @@
+"""The files that `guppylm exercise` writes, each with a hole in it."""
