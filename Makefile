@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: fish test test-all lint
+.PHONY: fish test test-all lint site
 
 fish: .venv/fish  # train Guppy in five minutes (or go on where that stopped), then talk to him
 	@if [ -e runs/guppy/training_state.safetensors ]; then $(BIN)/guppylm train --resume; \
@@ -20,6 +20,10 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+site: .venv/docs  # the course as web pages; a dead link or a missing piece of code is an error
+	$(BIN)/sphinx-build -q -W --keep-going docs build/site
+	@echo "open build/site/index.html"
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -29,4 +33,8 @@ lint: .venv/dev
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/docs: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	@touch $@
