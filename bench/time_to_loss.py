@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from guppylm.config import ModelConfig, TrainConfig
+from guppylm.config import ModelConfig
 from guppylm.data.batches import Batches, collate
 from guppylm.data.character import Character, load_character
 from guppylm.data.conversations import TRAIN_ROWS, Conversations, Row
@@ -33,7 +33,7 @@ from guppylm.errors import RunError
 from guppylm.evaluation.loss import loss_report
 from guppylm.model import Attention, KeyValueCache, Transformer
 from guppylm.training.loop import new_optimizer, update
-from guppylm.training.run import best_device, fastest_precision, new_model
+from guppylm.training.run import best_device, fastest_precision, new_model, train_config
 
 STEPS, WARMUP, BATCH, DROPOUT = 10_000, 200, 32, 0.1  # the reference
 PEAK_RATE, LAST_RATE, BETAS, WEIGHT_DECAY, DEVIATION = 3e-4, 3e-5, (0.9, 0.95), 0.1, 0.02
@@ -146,7 +146,7 @@ def reference(config: ModelConfig, data: Data, form: Form, seed: int) -> tuple[T
 
 def ours(config: ModelConfig, data: Data, steps: int, seed: int) -> tuple[Transformer, Learn]:
     """guppylm's recipe, as `guppylm train --steps` runs it."""
-    train = TrainConfig(steps=steps, seed=seed, precision=fastest_precision(best_device()))
+    train = train_config(steps, seed, fastest_precision(best_device()))
     model = new_model(config, seed).to(best_device())
     optimizer, batches = new_optimizer(model, train), Batches(data.rendered, train, config.context)
 

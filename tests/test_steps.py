@@ -1,5 +1,7 @@
 """What one step of learning consists of: the optimizer's mathematics, the batches, the dials."""
 
+from itertools import chain, repeat
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,7 +10,9 @@ from hypothesis import strategies as st
 from guppylm.config import ModelConfig, TrainConfig, from_dict, preset
 from guppylm.data.batches import Batches, in_order
 from guppylm.data.tokenizer import Rendered
-from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule, steps_in_time
+from guppylm.training.clock import Clock, steps_in_time
+from guppylm.training.loop import first_layers, new_optimizer, update
+from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule
 from guppylm.training.run import fastest_precision, new_model
 
 
@@ -57,27 +61,63 @@ def test_schedule_climbs_stays_then_falls_to_nothing() -> None:
     assert values[60:] == sorted(values[60:], reverse=True)
     assert values[-1] == pytest.approx(1 / 40)
     assert max(schedule(step, TrainConfig(steps=3)) for step in range(3)) > 0
+    late = TrainConfig(steps=100, shallow_steps=50, decay=0.4)
+    assert [schedule(step, late) for step in (49, 50, 80, 90)] == [1.0, 0.6, 0.6, 0.3]  # decay: of the steps after those
+    with pytest.raises(ValueError, match="shallow_steps is 100"):
+        TrainConfig(steps=100, shallow_steps=100)
 
 
-@given(st.lists(st.floats(0.01, 5), min_size=2, max_size=60), st.sampled_from([0.2, 0.35, 0.5, 0.9]))
-def test_a_run_by_the_clock_takes_the_steps_of_a_planned_one(seconds: list[float], decay: float) -> None:
-    deadline = sum(seconds)
-    clock, step, steps, taken = 0.0, 0, 500, []
-    for duration in seconds:  # as the loop does it, until the rates must fall
-        taken.append(schedule(step, TrainConfig(steps=steps, decay=decay)))
-        step, clock = step + 1, clock + duration
-        steps = steps_in_time(step, clock / deadline, decay)
-        if clock / deadline >= 1 - decay:
-            break
-    planned = TrainConfig(steps=steps, decay=decay)
-    assert steps >= step
-    assert taken == pytest.approx([schedule(number, planned) for number in range(step)], abs=1e-12)
+@given(st.lists(st.floats(0.01, 5), min_size=4, max_size=60), st.sampled_from([0.2, 0.5, 0.9]), st.booleans())
+def test_a_run_by_the_clock_takes_the_steps_of_a_planned_one(seconds: list[float], decay: float, shallow: bool) -> None:
+    now = 0.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("guppylm.training.clock.time.monotonic", lambda: now)
+        clock = Clock(0.0, sum(seconds), shallow)
+        config = TrainConfig(steps=500, shallow_steps=350 if shallow else 0, decay=decay)
+        taken = []
+        for step, duration in enumerate(chain(seconds, repeat(1.0))):  # as the loop does it, until the rates must fall
+            taken.append((schedule(step, config), step < config.shallow_steps))
+            now += duration
+            config = clock.plan(step + 1, config)
+            if clock.decided:
+                break
+    assert clock.decided
+    assert config.steps >= len(taken)
+    planned = [(schedule(number, config), number < config.shallow_steps) for number in range(len(taken))]
+    assert [is_shallow for _, is_shallow in taken] == [is_shallow for _, is_shallow in planned]
+    assert [rate for rate, _ in taken] == pytest.approx([rate for rate, _ in planned], abs=1e-12)
 
 
 def test_steps_in_time_of_a_steady_machine() -> None:
     assert steps_in_time(400, 0.5, decay=0.5) == 800
     assert steps_in_time(1, 3.0, decay=0.5) == 1  # the first step already took more than all the time
     assert steps_in_time(7, 0.01, decay=1.0) == 700
+
+
+def test_a_layer_that_has_learnt_nothing_need_not_run() -> None:
+    model = new_model(preset("fry"), 1)
+    ids = torch.arange(60).view(4, 15)
+    whole = model(ids)
+    with first_layers(model, 1):
+        assert len(model.blocks) == 1
+        assert torch.equal(model(ids), whole)
+    assert len(model.blocks) == 3
+
+
+def test_shallow_steps_teach_a_third_of_the_layers_and_the_others_join_in_later() -> None:
+    config = TrainConfig(steps=4, shallow_steps=2, tokens_per_step=200)
+    model, before = new_model(preset("fry"), 1), new_model(preset("fry"), 1)
+    optimizer, batches = new_optimizer(model, config), Batches(rendered([12 + i % 9 for i in range(300)]), config, 128)
+
+    def moved() -> set[str]:
+        pairs = zip(model.named_parameters(), before.parameters(), strict=True)
+        return {name.split(".")[1] for (name, now), then in pairs if name.startswith("blocks.") and not torch.equal(now, then)}
+
+    update(model, optimizer, batches, config, 0)
+    update(model, optimizer, batches, config, 1)
+    assert moved() == {"0"}
+    update(model, optimizer, batches, config, 2)
+    assert moved() == {"0", "1", "2"}
 
 
 def rendered(lengths: list[int]) -> list[Rendered]:

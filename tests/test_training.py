@@ -1,5 +1,6 @@
 """Runs: that they learn, that a seed settles them, that they stop and go on and lose nothing."""
 
+import dataclasses
 import json
 import math
 import os
@@ -61,11 +62,13 @@ def test_same_seed_same_weights_and_another_seed_others(tiny_folder: Path, tmp_p
     assert not same(weights(runs["a"]), weights(runs["c"]))
 
 
-def test_minutes_fix_a_number_of_steps_that_reproduces_the_run(tiny_folder: Path, tmp_path: Path) -> None:
+def test_minutes_fix_numbers_of_steps_that_reproduce_the_run(tiny_folder: Path, tmp_path: Path) -> None:
     timed = run_training(str(tiny_folder), minutes=0.2, size="fry", rows=300, out=tmp_path / "timed")
-    steps = timed.config().train.steps
+    steps, shallow = timed.config().train.steps, timed.config().train.shallow_steps
     assert max(int(entry["step"]) for entry in timed.lines("metrics.jsonl")) == steps
-    again = run_training(str(tiny_folder), steps=steps, size="fry", rows=300, out=tmp_path / "again")
+    assert 0 < shallow < steps
+    out = tmp_path / "again"
+    again = run_training(str(tiny_folder), steps=steps, shallow_steps=shallow, size="fry", rows=300, out=out)
     assert same(weights(timed), weights(again))
 
 
@@ -80,7 +83,7 @@ def test_a_run_by_the_clock_that_was_stopped_goes_on(tiny_folder: Path, tmp_path
     folder = RunFolder(tmp_path / "run")
     steps = folder.config().train.steps  # as many as a minute seemed to hold when it was stopped
     assert steps > 3
-    folder.fix_steps(20)  # a minute is long
+    folder.fix(dataclasses.replace(folder.config().train, steps=20, shallow_steps=14))  # a minute is long
     run_training(str(tiny_folder), out=folder.path, resume=True)
     straight = run_training(str(tiny_folder), steps=20, size="fry", rows=300, out=tmp_path / "straight")
     assert same(weights(folder), weights(straight))

@@ -6,7 +6,7 @@ training_state.safetensors   the one authority: weights, optimizer, step. Writte
 model.safetensors            the weights alone, derived from it
 checkpoints/                 about eight sets of weights along the way, in half precision
 metrics.jsonl samples.jsonl  what was measured and said along the way
-data/                        the conversations
+data/                        the conversations, or the text
 """
 
 import dataclasses
@@ -24,6 +24,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from guppylm.config import ModelConfig, TrainConfig, from_dict
+from guppylm.data.text import tokenizer_from_json
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
 from guppylm.model import Transformer
@@ -31,6 +32,7 @@ from guppylm.model import Transformer
 FORMAT = 1
 STATE, WEIGHTS, CONFIG, TOKENIZER = "training_state.safetensors", "model.safetensors", "config.json", "tokenizer.json"
 SCORECARD = "scorecard.json"
+CHARACTER, CONVERSATIONS, TEXT = KINDS = ("character", "conversations", "text")  # what a run may have learned from
 OURS = (
     STATE,
     WEIGHTS,
@@ -53,11 +55,17 @@ class RunConfig:
 
     model: ModelConfig
     train: TrainConfig
-    character: str = ""  # the name that it was trained by: a shipped one's, or a folder
-    fingerprint: str = ""  # of the character's files
+    character: str = ""  # the name that it was trained by: a shipped one's, or a folder; else the file that it learned from
+    fingerprint: str = ""  # of the character's files, or of that file
     prompts: tuple[str, ...] = ()  # the character's, answered when the training is done
     rows: int = 0  # training conversations
     guppylm: str = ""  # the version that wrote it
+    kind: str = CHARACTER  # what it learned from
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return Path(self.character).name if self.kind == CHARACTER else Path(self.character).stem
 
     def to_json(self) -> str:
         """The text of config.json."""
@@ -73,7 +81,10 @@ class RunConfig:
                 raise RunError(f"{where} has format {written}, this guppylm reads {FORMAT}; install the version that wrote it")
             model = from_dict(ModelConfig, values.pop("model"))
             train = from_dict(TrainConfig, values.pop("train"))
-            return RunConfig(model, train, prompts=tuple(values.pop("prompts")), **values)
+            config = RunConfig(model, train, prompts=tuple(values.pop("prompts")), **values)
+            if config.kind not in KINDS:
+                raise ValueError(f"no kind {config.kind!r}; there are {', '.join(KINDS)}")
+            return config
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(f"{where} is damaged or from another version: {error}; train again with --overwrite") from error
 
@@ -175,14 +186,13 @@ class RunFolder:
     def tokenizer(self) -> Tokenizer:
         """The run's tokenizer. Raises RunError."""
         try:
-            return Tokenizer.from_json(self.read(TOKENIZER))
+            return tokenizer_from_json(self.read(TOKENIZER))
         except ValueError as error:
             raise RunError(f"{self.path / TOKENIZER} is damaged: {error}") from error
 
-    def fix_steps(self, steps: int) -> None:
-        """Writes into config.json how many steps a training by the clock has turned out to have."""
-        config = self.config()
-        self.write(CONFIG, dataclasses.replace(config, train=dataclasses.replace(config.train, steps=steps)).to_json())
+    def fix(self, train: TrainConfig) -> None:
+        """Writes into config.json what a training by the clock has turned out to be."""
+        self.write(CONFIG, dataclasses.replace(self.config(), train=train).to_json())
 
     def save_state(self, state: TrainingState) -> None:
         """Saves the training state, and from it the weights."""

@@ -39,7 +39,9 @@ class TrainConfig:
     learning_rate: float = 0.006  # Adam: embeddings, gains and biases
     momentum: float = 0.75  # of Muon's mean gradient, how much is kept at each step
     warmup_steps: int = 10  # the learning rates climb to their full value
-    decay: float = 0.5  # the share of all steps, at the end, over which they fall to zero
+    shallow_steps: int = 0  # so many steps, at first, run and teach a third of the layers only: the others add nothing yet
+    deep_rate: float = 0.6  # of the learning rates, what is left of them when the other layers join in
+    decay: float = 0.5  # the share of the steps after those, at the end, over which the learning rates fall to zero
     seed: int = 1  # of the weights and of the order of the rows
     precision: str = "float32"  # of the matrix products; "bfloat16" where the machine is faster with it
     evaluations: int = 16  # looks at the validation rows along the way
@@ -49,6 +51,8 @@ class TrainConfig:
         for name in ("steps", "tokens_per_step", "batches_per_step", "evaluations", "evaluation_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.shallow_steps < self.steps:
+            raise ValueError(f"shallow_steps is {self.shallow_steps}; it must be at least 0 and less than steps, {self.steps}")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay is {self.decay}; it must be above 0 and at most 1")
         if self.precision not in PRECISIONS:

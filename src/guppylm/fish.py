@@ -9,6 +9,7 @@ from torch import Tensor
 
 from guppylm.checkpoint import CONFIG, RunFolder, newest_run
 from guppylm.data.conversations import Row
+from guppylm.data.text import TextTokenizer
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
 from guppylm.evaluation.loss import row_losses
@@ -16,6 +17,7 @@ from guppylm.evaluation.memory import Memory, Remembered, memory_of
 from guppylm.evaluation.rows import rows_of
 from guppylm.inference.engine import reply_to_all, stream_text
 from guppylm.inference.sampling import SamplingConfig
+from guppylm.inference.text import TOKENS, continue_text
 from guppylm.interpretability import interventions, lens
 from guppylm.model import Transformer
 
@@ -32,14 +34,27 @@ class Fish:
         self.run = run
 
     def reply(self, prompt: str, seed: int | None = None, sampling: SamplingConfig | None = None) -> str:
-        """The reply to `prompt`. The same seed gives the same reply; None draws afresh. Raises ValueError on no prompt."""
+        """The reply to `prompt`. The same seed gives the same reply; None draws afresh. Raises ValueError on no prompt.
+
+        A fish that learned from a text does not reply: it goes on where `prompt` ends.
+        """
         return "".join(self.stream(prompt, seed, sampling))
 
-    def stream(self, prompt: str, seed: int | None = None, sampling: SamplingConfig | None = None) -> Iterator[str]:
-        """The same reply, in pieces, as it is made."""
+    def stream(
+        self, prompt: str, seed: int | None = None, sampling: SamplingConfig | None = None, tokens: int = TOKENS
+    ) -> Iterator[str]:
+        """The same reply, in pieces, as it is made. `tokens` says how far a text is continued; a reply ends by itself."""
+        sampling = sampling or SamplingConfig()
         check_prompt(prompt)
         ids, _ = self.tokenizer.render_prompt(prompt, self.model.config.context)
-        return stream_text(self.model, self.tokenizer, ids, sampling or SamplingConfig(), seed)
+        if self.continues:
+            return continue_text(self.model, self.tokenizer, ids, sampling, seed, tokens)
+        return stream_text(self.model, self.tokenizer, ids, sampling, seed)
+
+    @property
+    def continues(self) -> bool:
+        """Whether it learned from a text, so that it goes on with what it is given and does not reply."""
+        return isinstance(self.tokenizer, TextTokenizer)
 
     def reply_to_all(
         self, prompts: Sequence[str], seed: int | None = None, sampling: SamplingConfig | None = None

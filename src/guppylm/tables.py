@@ -7,6 +7,7 @@ from rich.table import Table
 
 from guppylm.data.coverage import Coverage
 from guppylm.evaluation.comparison import differences
+from guppylm.evaluation.own import OwnScorecard
 from guppylm.evaluation.scorecard import Scorecard
 from guppylm.evaluation.statistics import Share
 
@@ -110,3 +111,25 @@ def show_comparison(cards: Sequence[Scorecard]) -> None:
         table.add_row(name, *cells)
     Console(highlight=False, markup=False).print(table)
     print("* the interval leaves out zero; of twenty such comparisons one does so by luck")
+
+
+def show_own(cards: Sequence[OwnScorecard]) -> None:
+    """The figures of runs on conversations or text of one's own, side by side."""
+    table = Table("figure", *(f"{card.run} ({card.kind})" for card in cards), title="floor unknown: no grammar made this data")
+    for name in dict.fromkeys(name for card in cards for name in card.losses):
+        losses = [card.losses.get(name) for card in cards]
+        table.add_row(f"loss, {name} (nats a token)", *(f"{loss.loss_nats:.3f}" if loss else "-" for loss in losses))
+        table.add_row(f"bits per byte, {name}", *(f"{loss.bits_per_byte:.3f}" if loss else "-" for loss in losses))
+        table.add_row(f"rows, {name}", *(f"{loss.rows:,}" if loss else "-" for loss in losses), end_section=True)
+    for label, shares in (
+        ("replies that stand in a row it has read", [card.remembered for card in cards]),
+        ("the same of the test's own replies", [card.test_remembered for card in cards]),
+    ):
+        if any(shares):
+            told = [f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else "-" for one in shares]
+            table.add_row(label, *told)
+    if any(card.distinct_replies is not None for card in cards):
+        table.add_row("distinct replies", *("-" if c.distinct_replies is None else f"{c.distinct_replies:,}" for c in cards))
+    table.add_row("tokens a second, one reply at a time", *(f"{card.tokens_per_second:.0f}" for card in cards))
+    Console(highlight=False, markup=False).print(table)
+    print("train is what it has read: the further below the others it lies, the more has been learned by heart")

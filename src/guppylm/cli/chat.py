@@ -3,7 +3,6 @@
 import math
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,22 +23,34 @@ def chat(
     min_p: Annotated[float, typer.Option(help="Draw from tokens at least this fraction as likely as the likeliest.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="The same seed, prompt and settings give the same reply.")] = None,
     meter: Annotated[bool, typer.Option("--meter", help="Say if each reply is remembered, recombined or invented.")] = False,
+    tokens: Annotated[int, typer.Option(help="Of a run on text: how many tokens to go on for.")] = 200,
 ) -> None:
-    """Talk to a fish. Each message stands alone: it forgets the one before."""
+    """Talk to a fish. Each message stands alone: it forgets the one before.
+
+    A run that learned from a text does not reply: your message is a beginning, and it goes on from there.
+    """
     if prompt is not None and not prompt.strip():
         raise ValueError('the prompt is empty; say something, for example --prompt "hi guppy"')
+    if tokens < 1:
+        raise ValueError(f"tokens is {tokens}; it must be at least 1")
+    from guppylm.checkpoint import CHARACTER
     from guppylm.fish import load
     from guppylm.inference.sampling import SamplingConfig
 
     sampling = SamplingConfig(temperature, top_k, top_p, min_p)
     fish = load(run)
+    config = fish.run.config()
+    if meter and config.kind != CHARACTER:
+        raise ValueError(f"--meter needs a sheet that knows what may be said; {config.name} has none: leave out --meter")
 
     def answer(text: str) -> None:
         left_out = fish.left_out(text)
         if left_out:
             print(f"(too long: the first {left_out:,} characters are left out)", file=sys.stderr)
         said = ""
-        for piece in fish.stream(text, seed, sampling):
+        if fish.continues:
+            print(printable(text), end="", flush=True)
+        for piece in fish.stream(text, seed, sampling, tokens):
             print(printable(piece), end="", flush=True)
             said += piece
         print(flush=True)
@@ -53,20 +64,25 @@ def chat(
             if line.strip():
                 answer(line.strip())
     else:
-        _talk(fish.run.config().character, answer)
+        _talk(config.name, answer, fish.continues)
 
 
-def _talk(name: str, answer: Callable[[str], None]) -> None:
-    print(f"talking to {Path(name).name}. an empty line or ctrl-d ends it.")
+def _talk(name: str, answer: Callable[[str], None], continues: bool) -> None:
+    if continues:
+        print(f"this run has read a text, {name}, and does not chat: type a beginning, and it goes on from there.")
+        print("an empty line or ctrl-d ends it.")
+    else:
+        print(f"talking to {name}. an empty line or ctrl-d ends it.")
     while True:
         try:
-            line = input("\nyou   > ")
+            line = input("\nbegin > " if continues else "\nyou   > ")
         except (EOFError, KeyboardInterrupt):
             print()
             return
         if not line.strip():
             return
-        print(f"{Path(name).name:5} > ", end="", flush=True)
+        if not continues:
+            print(f"{name:5} > ", end="", flush=True)
         answer(line)
 
 

@@ -6,7 +6,7 @@ batches, from the shortest rows to the longest.
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,13 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class Steps(Protocol):
+    """What each step of a training reads."""
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        """The batches of this step."""
 
 
 class Batches:

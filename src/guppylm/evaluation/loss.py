@@ -55,6 +55,22 @@ class LossReport:
         )
 
 
+@dataclass(frozen=True)
+class Loss:
+    """The same means where no grammar made the text, so that nobody knows its floor."""
+
+    loss_nats: float
+    bits_per_byte: float
+    rows: int
+    tokens: int
+
+    @staticmethod
+    def of(losses: Tensor, tokens: Tensor, counted_bytes: Sequence[int]) -> "Loss":
+        """The figures, given each row's summed loss, the number of its tokens that count, and their bytes: (rows,)."""
+        total, nats = float(tokens.sum()), float(losses.sum())
+        return Loss(nats / total, nats / math.log(2) / sum(counted_bytes), len(losses), int(total))
+
+
 def reply_loss(model: Transformer, batch: Batch, precision: str) -> Tensor:
     """Mean cross-entropy of the batch's reply tokens, in nats."""
     device = batch.ids.device
@@ -87,3 +103,10 @@ def loss_report(model: Transformer, tokenizer: Tokenizer, rows: Sequence[Row], p
     """A model's figures for rows that carry their surprisal (those of validation and the tests). Else ValueError."""
     rendered = tokenizer.render_all([(row.prompt, row.reply) for row in rows])
     return LossReport.of(rows, row_losses(model, rendered, precision), reply_tokens(rendered))
+
+
+def plain_loss(
+    model: Transformer, rendered: Sequence[Rendered], counted_bytes: Sequence[int], precision: str = "float32"
+) -> Loss:
+    """A model's figures where the floor is unknown; `counted_bytes` are those of what counts in each row or window."""
+    return Loss.of(row_losses(model, rendered, precision), reply_tokens(rendered), counted_bytes)

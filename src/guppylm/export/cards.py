@@ -41,10 +41,14 @@ def model_card(config: "RunConfig", card: Mapping[str, Any] | None = None) -> st
     """
     import torch
 
+    from guppylm.checkpoint import CONVERSATIONS
+    from guppylm.export.own_card import own_model_card
     from guppylm.model import Transformer
 
     with torch.device("meta"):  # shapes without numbers
         parameters = sum(parameter.numel() for parameter in Transformer(config.model).parameters())
+    if config.kind == CONVERSATIONS:
+        return own_model_card(config, parameters, card)
     shape, told, shipped = config.model, config.train, config.character == SHIPPED
     return f"""---
 {SHIPPED_HEAD if shipped else ""}library_name: transformers

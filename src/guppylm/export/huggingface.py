@@ -97,6 +97,8 @@ def from_gpt2(weights: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
 def export_huggingface(fish: Fish, out: Path) -> list[str]:
     """Writes model, tokenizer and their descriptions into `out`; returns the names of the files. Raises RunError."""
     config = fish.model.config
+    if fish.continues:
+        raise RunError(f"{fish.run.path} has learned from a text and has no chat format; only what replies is exported")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} already holds something; give an empty or new folder with --out")
     try:

@@ -29,6 +29,7 @@ from guppylm.errors import RunError
 from guppylm.evaluation.loss import TOKENS_PER_BATCH
 from guppylm.evaluation.rows import rows_of
 from guppylm.export.folder import check_new, write_all
+from guppylm.export.onnx_game import game
 from guppylm.export.onnx_history import add_checkpoints, add_history, steps_done
 from guppylm.export.onnx_readme import readme
 from guppylm.export.onnx_weights import Layout
@@ -73,6 +74,7 @@ def export_onnx(fish: Fish, out: Path) -> list[str]:
     manifest = _described(fish, model, layout)
     manifest["checkpoints"] = add_checkpoints(fish.run, layout, files)
     manifest |= add_history(fish.run, fish.tokenizer, files)
+    manifest["game"] = game(fish, manifest["missing"])
     files["README.md"] = readme(manifest, files).encode()
     manifest["files"] = [
         {"path": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in sorted(files.items())

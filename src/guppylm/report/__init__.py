@@ -14,18 +14,21 @@ from typing import Any
 
 import torch
 
-from guppylm.checkpoint import SCORECARD, RunConfig, RunFolder
+from guppylm.checkpoint import CHARACTER, SCORECARD, RunConfig, RunFolder
 from guppylm.config import PRESETS
 from guppylm.data.conversations import TRAIN_ROWS
 from guppylm.errors import RunError
+from guppylm.evaluation.own import VERSION as OWN_VERSION
 from guppylm.evaluation.scorecard import VERSION
 from guppylm.model import Transformer
-from guppylm.report.page import FACTS, Code, Rows, Section, Table, markdown, page
+from guppylm.report import own
+from guppylm.report.page import FACTS, Code, Rows, Section, Table, die, markdown, page
 from guppylm.report.plots import Entry, gap_plot, holds, loss_plot, small_plot
 
 PAGE, TEXT, METRICS, SAMPLES = "report.html", "report.md", "metrics.jsonl", "samples.jsonl"
 STEP = ("step", "tokens", "seconds", "loss")  # what a line holds after a step of learning
 LOOK = ("step", "tokens", "seconds", "validation_loss", "floor", "gap")  # and after a look at the validation rows
+OWN_LOOK = ("step", "tokens", "seconds", "validation_loss", "bits_per_byte")  # the same where the floor is unknown
 SAMPLE = ("step", "prompt", "reply")
 LISTED = 10  # of the worst, at most
 TESTS = {
@@ -56,8 +59,10 @@ def write_report(run: RunFolder, card: Entry | None = None) -> Path:
 def make_report(run: RunFolder, card: Entry | None = None) -> tuple[str, str]:
     """What `write_report` writes: the page and the text. The same run gives the same characters. Raises RunError."""
     config = run.config()
-    measured = _entries(run, METRICS, STEP, LOOK)
-    steps, looks = ([entry for entry in measured if _is_whole(entry, kind)] for kind in (STEP, LOOK))
+    from_sheet = config.kind == CHARACTER
+    look, version = (LOOK, VERSION) if from_sheet else (OWN_LOOK, OWN_VERSION)
+    measured = _entries(run, METRICS, STEP, look)
+    steps, looks = ([entry for entry in measured if _is_whole(entry, kind)] for kind in (STEP, look))
     if not steps or not looks:
         raise RunError(f"{run.path} has measured nothing yet; `guppylm train --resume --out {run.path}` goes on with it")
     samples = _entries(run, SAMPLES, SAMPLE) if (run.path / SAMPLES).exists() else []
@@ -66,15 +71,16 @@ def make_report(run: RunFolder, card: Entry | None = None) -> tuple[str, str]:
     try:
         if card is None and where.exists():
             card = json.loads(run.read(SCORECARD))
-        if card is not None and card["version"] != VERSION:
-            raise ValueError(f"version {card['version']}, this guppylm reads {VERSION}")
-        sections += _scores(card) if card is not None else [_unscored(run)]
+        if card is not None and card["version"] != version:
+            raise ValueError(f"version {card['version']}, this guppylm reads {version}")
+        scores = _scores if from_sheet else own.own_scores
+        sections += scores(card) if card is not None else [_unscored(run)]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"{where} is damaged or from another version ({error})"
         raise RunError(f"{reason}; `guppylm eval {run.path}` writes it anew") from error
-    sections += [_under_the_hood(steps), _again(config)]
+    sections += [_under_the_hood(steps), _again(run, config)]
     sections = [section for section in sections if any(not isinstance(block, str) for block in section.blocks)]
-    title = f"Report card: {Path(config.character).name or run.path.name}"
+    title = f"Report card: {config.name or run.path.name}"
     return page(title, sections), markdown(title, sections)
 
 
@@ -105,7 +111,7 @@ def _in_short(config: RunConfig, steps: list[Entry], looks: list[Entry]) -> Sect
         parameters = sum(parameter.numel() for parameter in Transformer(config.model).parameters())
     last, first, end, size = steps[-1], looks[0], looks[-1], config.model.vocabulary_size
     stopped = "" if last["step"] >= config.train.steps else f" It was stopped: {config.train.steps:,} steps were planned."
-    before = f"Before it learned anything: as unsure about each next token as {_die(first['validation_loss'])}."
+    before = f"Before it learned anything: as unsure about each next token as {die(first['validation_loss'])}."
     chance = "The grammar that wrote the replies draws words by chance, so nobody can be less unsure than this:"
     facts: Rows = [
         ("knowing nothing", f"{math.log(size):.2f} nats", f"ln {size:,}", f"All {size:,} tokens are equally likely."),
@@ -114,23 +120,30 @@ def _in_short(config: RunConfig, steps: list[Entry], looks: list[Entry]) -> Sect
             "loss",
             f"{end['validation_loss']:.3f} nats",
             f"step {end['step']:,}",
-            f"As unsure as {_die(end['validation_loss'])}.",
+            f"As unsure as {die(end['validation_loss'])}.",
         ),
-        ("floor", f"{end['floor']:.3f} nats", "exact", f"{chance} {_die(end['floor'])}."),
-        ("gap", f"{end['gap']:.3f} nats", f"step {end['step']:,}", "Loss minus floor: what is left to learn. Perfect is 0."),
     ]
+    if config.kind == CHARACTER:
+        left = "Loss minus floor: what is left to learn. Perfect is 0."
+        facts.append(("floor", f"{end['floor']:.3f} nats", "exact", f"{chance} {die(end['floor'])}."))
+        facts.append(("gap", f"{end['gap']:.3f} nats", f"step {end['step']:,}", left))
+    else:
+        facts += own.unknown_floor(end)
+    what = f"{config.rows:,} conversations" if config.kind == CHARACTER else own.read_what(config)
+    guessed = own.guessed(config)
     told = (
-        f"{parameters:,} parameters learned to guess the next token of {config.rows:,} conversations, in {last['step']:,} "
+        f"{parameters:,} parameters learned to guess the next token of {what}, in {last['step']:,} "
         f"steps, {last['tokens']:,} tokens and {last['seconds']:,.0f} seconds of learning.{stopped} The loss says how much "
-        "each next token of a reply surprises it; here, of the validation rows, which it never learns from."
+        f"each next token of {guessed} surprises it; here, of the validation rows, which it never learns from."
     )
     return Section("In short", [told, Table(FACTS, facts)])
 
 
 def _sinking(config: RunConfig, steps: list[Entry], looks: list[Entry]) -> Section:
-    told = "It starts where all tokens are equally likely, and sinks towards the floor, on which a perfect fish would lie."
+    floor = "the floor, on which a perfect fish would lie." if config.kind == CHARACTER else "a floor that nobody knows."
+    told = f"It starts where all tokens are equally likely, and sinks towards {floor}"
     above = "The gap is how far above the floor it still is."
-    gaps = [entry for entry in looks if entry["gap"] > 0]  # a logarithm needs it
+    gaps = [entry for entry in looks if entry.get("gap", 0) > 0]  # a logarithm needs it
     gap = (above, gap_plot(gaps)) if len(gaps) > 1 else ()
     return Section("The loss sinks", [told, loss_plot(config, steps, looks), *gap])
 
@@ -241,18 +254,12 @@ def _value(value: Any) -> tuple[str, str]:
         return f"{value:,.0f}", ""
     if "gap_nats" in value:
         return f"{value['gap_nats']:.3f} nats", f"standard error {value['gap_standard_error']:.3f}, {value['rows']:,} rows"
-    low, high = 100 * value["low"], 100 * value["high"]
-    return f"{100 * value['value']:.1f} %", f"{low:.1f} to {high:.1f} % (95 %), {value['count']:,} replies"
+    return own.share_in_words(value)
 
 
 def _loss(loss: Entry) -> str:
     nats, floor = loss["loss_nats"], loss["floor_nats"]
-    return f"loss {nats:.3f}, as unsure as {_die(nats)}; floor {floor:.3f}; {loss['bits_per_byte']:.3f} bits per byte."
-
-
-def _die(nats: float) -> str:
-    sides = math.exp(min(nats, 700))
-    return f"a fair die with {sides:,.0f} sides" if sides >= 100 else f"a fair die with {sides:.2f} sides"
+    return f"loss {nats:.3f}, as unsure as {die(nats)}; floor {floor:.3f}; {loss['bits_per_byte']:.3f} bits per byte."
 
 
 def _under_the_hood(steps: list[Entry]) -> Section:
@@ -263,15 +270,19 @@ def _under_the_hood(steps: list[Entry]) -> Section:
     )
 
 
-def _again(config: RunConfig) -> Section:
-    words = ["guppylm", "train", "--character", config.character, "--steps", f"{config.train.steps}"]
-    words += ["--seed", f"{config.train.seed}"]
+def _again(run: RunFolder, config: RunConfig) -> Section:
+    data = ["--character", config.character] if config.kind == CHARACTER else own.again(run, config)
+    words = ["guppylm", "train", *data, "--steps", f"{config.train.steps}", "--seed", f"{config.train.seed}"]
     size = next(
         (n for n, m in PRESETS.items() if replace(m, vocabulary_size=config.model.vocabulary_size) == config.model), ""
     )
     words += ["--preset", size] if size not in ("", "guppy") else []
-    words += ["--rows", f"{config.rows}"] if config.rows != TRAIN_ROWS else []
-    told = "The same command with the same sheet gives the same fish, as far as the machines round alike."
+    words += ["--rows", f"{config.rows}"] if config.kind == CHARACTER and config.rows != TRAIN_ROWS else []
+    source = "sheet" if config.kind == CHARACTER else "file"
+    told = f"The same command with the same {source} gives the same fish, as far as the machines round alike."
     dials = [(name, f"{value}") for part in (config.model, config.train) for name, value in asdict(part).items()]
-    versions = [("the character's fingerprint", config.fingerprint), ("guppylm", config.guppylm)]
+    versions = [
+        (f"the {source}'s fingerprint", config.fingerprint),
+        ("guppylm", config.guppylm),
+    ]
     return Section("Do it again", [told, Code(shlex.join(words)), Table(("dial", "value"), [*dials, *versions])])

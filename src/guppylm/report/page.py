@@ -1,6 +1,7 @@
 """How a report is set: its blocks, as HTML and as Markdown. Text in them is never markup."""
 
 import html
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ class Section:
 
     title: str
     blocks: list[str | Table | Plot | Code]
+
+
+def die(nats: float) -> str:
+    """A loss as the fair die that is as unsure (perplexity)."""
+    sides = math.exp(min(nats, 700))
+    return f"a fair die with {sides:,.0f} sides" if sides >= 100 else f"a fair die with {sides:.2f} sides"
 
 
 def plain(text: str) -> str:

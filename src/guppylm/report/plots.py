@@ -66,31 +66,33 @@ def _time(axes: Axes, entries: list[Entry]) -> None:
 
 
 def loss_plot(config: RunConfig, steps: list[Entry], looks: list[Entry]) -> Plot:
-    """The loss, from knowing nothing down to the gravel."""
-    size, floor, tokens = config.model.vocabulary_size, looks[-1]["floor"], steps[-1]["tokens"]
+    """The loss, from knowing nothing down to the gravel; where the floor is unknown there is none."""
+    size, floor, tokens = config.model.vocabulary_size, looks[-1].get("floor"), steps[-1]["tokens"]
     first, last, nothing = looks[0]["validation_loss"], looks[-1]["validation_loss"], math.log(size)
     batches, validation = _points(steps, "loss"), _points(looks, "validation_loss")
     top = max(nothing, validation[:, 1].max())
 
     def draw(axes: Axes) -> None:
-        bottom = -0.11 * top  # the gravel reaches below zero, so that it can be seen
-        axes.axhspan(bottom, floor, facecolor=GRAVEL, alpha=0.3, linewidth=0)
-        x, y, size_of_pebble = np.random.default_rng(1).uniform(size=(3, 220))
-        axes.scatter(x * tokens, bottom + (0.05 + 0.8 * y) * (floor - bottom), 4 + 30 * size_of_pebble, GRAVEL, alpha=0.6)
-        axes.axhline(floor, color=GRAVEL, linewidth=1.2)
+        bottom = -0.11 * top if floor is not None else 0.0  # the gravel reaches below zero, so that it can be seen
+        if floor is not None:
+            axes.axhspan(bottom, floor, facecolor=GRAVEL, alpha=0.3, linewidth=0)
+            x, y, size_of_pebble = np.random.default_rng(1).uniform(size=(3, 220))
+            axes.scatter(x * tokens, bottom + (0.05 + 0.8 * y) * (floor - bottom), 4 + 30 * size_of_pebble, GRAVEL, alpha=0.6)
+            axes.axhline(floor, color=GRAVEL, linewidth=1.2)
         axes.axhline(nothing, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.plot(*batches.T, color=ACCENT, alpha=0.4, linewidth=0.8, label="each step's batch")
         axes.plot(*validation.T, color=ACCENT, linewidth=2, marker="o", markersize=3.5, clip_on=False, label="validation rows")
         axes.legend(loc="center right", frameon=False)
         axes.text(tokens, nothing, f"knows nothing: ln {size:,} = {nothing:.2f}", ha="right", va="bottom")
         box = {"facecolor": WATER, "alpha": 0.85, "linewidth": 0, "boxstyle": "round,pad=0.25"}
-        axes.text(0.985 * tokens, (bottom + floor) / 2, f"the floor: {floor:.3f}", ha="right", va="center", bbox=box)
+        sunk, told = (0.04 * top, "floor unknown") if floor is None else ((bottom + floor) / 2, f"the floor: {floor:.3f}")
+        axes.text(0.985 * tokens, sunk, told, ha="right", va="center", bbox=box)
         axes.set_ylim(bottom, 1.1 * top)
         axes.set_ylabel("loss (nats)")
         _time(axes, [looks[0], *steps])
 
     says = f"The loss goes from {first:.2f} to {last:.3f} nats over {tokens:,} tokens; knowing nothing is {nothing:.2f}, "
-    return _plot("loss", f"{says}the floor is {floor:.3f}.", draw)
+    return _plot("loss", f"{says}the floor is {'unknown' if floor is None else f'{floor:.3f}'}.", draw)
 
 
 def gap_plot(looks: list[Entry]) -> Plot:

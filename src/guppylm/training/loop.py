@@ -1,6 +1,5 @@
 """The training loop, all of it: forward, loss, backward, step; now and then evaluate, keep the weights, save."""
 
-import dataclasses
 import signal
 import threading
 import time
@@ -14,18 +13,20 @@ import torch
 
 from guppylm.checkpoint import RunFolder, TrainingState, load_strictly
 from guppylm.config import TrainConfig
-from guppylm.data.batches import Batches
-from guppylm.data.conversations import Row
+from guppylm.data.batches import Steps
 from guppylm.data.tokenizer import Tokenizer
-from guppylm.evaluation.loss import loss_report, reply_loss
+from guppylm.evaluation.loss import Loss, LossReport, reply_loss
 from guppylm.inference.engine import reply_to_all
 from guppylm.inference.sampling import SamplingConfig
 from guppylm.model import Transformer
-from guppylm.training.optimizer import Optimizer, schedule, steps_in_time
+from guppylm.training.clock import Clock
+from guppylm.training.optimizer import Optimizer, schedule
 from guppylm.training.progress import Measured, Reporter
 
 SAVE_SECONDS = 60.0  # between two saves of the training state
 SNAPSHOT_AT = (0.0, 0.01, 0.03, 0.08, 0.2, 0.4, 0.7, 1.0)  # of the run: early on, much happens in few steps
+
+Measure = Callable[[Transformer], LossReport | Loss]  # takes a look at the validation rows; a plain Loss knows no floor
 
 
 def new_optimizer(model: Transformer, config: TrainConfig) -> Optimizer:
@@ -42,26 +43,43 @@ class Update(NamedTuple):
     tokens: int  # read
 
 
-def update(model: Transformer, optimizer: Optimizer, batches: Batches, config: TrainConfig, step: int) -> Update:
+def update(model: Transformer, optimizer: Optimizer, batches: Steps, config: TrainConfig, step: int) -> Update:
     """One step of learning: guess, compare, find out which way each weight should go, go."""
     parts = [batch.to(model.token_embedding.weight.device) for batch in batches[step]]
     said = sum(int(batch.counts.sum()) for batch in parts)
     model.zero_grad(set_to_none=True)
     loss = torch.zeros((), device=model.token_embedding.weight.device)
-    for batch in parts:  # the gradients of all parts add up in the parameters' .grad
-        part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
-        torch.autograd.backward(part)
-        loss += part.detach()
+    shallow = step < config.shallow_steps
+    with first_layers(model, max(1, model.config.layers // 3) if shallow else model.config.layers):
+        for batch in parts:  # the gradients of all parts add up in the parameters' .grad
+            part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
+            torch.autograd.backward(part)
+            loss += part.detach()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     optimizer.step(step + 1, schedule(step, config))
     return Update(loss, norm, sum(batch.ids.numel() for batch in parts))
 
 
+@contextmanager
+def first_layers(model: Transformer, count: int) -> Iterator[None]:
+    """Inside, the model ends after its first `count` layers. A layer that has learnt nothing adds nothing: it need not run.
+
+    "Efficient Training of BERT by Progressively Stacking" (Gong et al., 2019) began like this, with copies of the layers
+    below; ours begin as plain wires, so that nothing changes at the moment when they join.
+    """
+    blocks = model.blocks
+    model.blocks = blocks[:count]
+    try:
+        yield
+    finally:
+        model.blocks = blocks
+
+
 def train(
     model: Transformer,
     tokenizer: Tokenizer,
-    batches: Batches,
-    validation: Sequence[Row],
+    batches: Steps,
+    measure: Measure,
     prompts: Sequence[str],
     config: TrainConfig,
     folder: RunFolder,
@@ -71,12 +89,10 @@ def train(
 ) -> bool:
     """Trains `model` in place up to `config.steps`; with `resume`, from the folder's saved state on.
 
-    With a `deadline` (time.monotonic) the clock decides how many steps: while the learning rates stand still, nothing
-    depends on that number; when so much time has passed that they must begin to fall, it is fixed and written into
-    config.json. A run of just so many steps ends with the same weights. Returns false if Ctrl-C ended it early; the state
-    is saved then. Raises RunError if it can't be saved.
+    With a `deadline` (time.monotonic) the clock decides how many steps (see `Clock`), and config.json is told. Returns false
+    if Ctrl-C ended it early; the state is saved then. Raises RunError if it can't be saved.
     """
-    began = time.monotonic()
+    clock = None if deadline is None else Clock(time.monotonic(), deadline, config.shallow_steps > 0)
     optimizer = new_optimizer(model, config)
     step = tokens = 0
     seconds = 0.0  # spent on updates: looking and saving are not counted
@@ -90,15 +106,20 @@ def train(
     looks = Milestones(n / config.evaluations for n in range(config.evaluations + 1))
     snapshots = Milestones(SNAPSHOT_AT)
     gap: float | None = None
+    bits_per_byte: float | None = None
     recent: deque[float] = deque(maxlen=20)
 
     def look() -> None:
         """What is measured and kept between two steps."""
-        nonlocal gap
+        nonlocal gap, bits_per_byte
         if looks.passed(step, config.steps):
-            report = loss_report(model, tokenizer, validation[: config.evaluation_rows], config.precision)
-            gap = report.gap_nats
-            entry = {"validation_loss": report.loss_nats, "floor": report.floor_nats, "gap": gap}
+            report = measure(model)
+            entry = {"validation_loss": report.loss_nats}
+            if isinstance(report, LossReport):
+                gap = report.gap_nats
+                entry |= {"floor": report.floor_nats, "gap": gap}
+            else:
+                entry["bits_per_byte"] = bits_per_byte = report.bits_per_byte
             folder.append("metrics.jsonl", {"step": step, "tokens": tokens, "seconds": round(seconds, 3), **entry})
         if snapshots.passed(step, config.steps):
             folder.save_weights_along_the_way(step, model.state_dict())
@@ -107,8 +128,8 @@ def train(
                 folder.append("samples.jsonl", {"step": step, "tokens": tokens, "prompt": prompt, "reply": reply.text})
 
     def save() -> None:
-        if deadline is not None:
-            folder.fix_steps(config.steps)  # as it is thought now: a run that ends here goes on towards that
+        if clock is not None:
+            folder.fix(config)  # as it is thought now: a run that ends here goes on towards that
         folder.save_state(TrainingState(step, tokens, seconds, model.state_dict(), optimizer.state))
 
     last_save = time.monotonic()
@@ -126,13 +147,13 @@ def train(
             step, tokens, seconds = step + 1, tokens + done.tokens, seconds + elapsed
             recent.append(nats)
             rate = schedule(step - 1, config)
-            if deadline is not None:
-                used = (time.monotonic() - began) / (deadline - began)
-                config = dataclasses.replace(config, steps=steps_in_time(step, used, config.decay))
-                if used >= 1 - config.decay:
-                    deadline = None
-                    folder.fix_steps(config.steps)
-                    reporter.say(f"{config.steps:,} steps fill the time")
+            if clock is not None and not clock.decided:
+                config = clock.plan(step, config)
+                if clock.decided:
+                    folder.fix(config)
+                    reporter.say(
+                        f"{config.steps:,} steps fill the time, {config.shallow_steps:,} of them with the first layers only"
+                    )
             entry = {
                 "loss": round(nats, 5),
                 "learning_rate": round(config.matrix_learning_rate * rate, 7),
@@ -150,7 +171,8 @@ def train(
             )
             look()
             left = (config.steps - step) * seconds / step
-            reporter.step(Measured(step, config.steps, sum(recent) / len(recent), gap, tokens / seconds, left))
+            mean = sum(recent) / len(recent)
+            reporter.step(Measured(step, config.steps, mean, gap, tokens / seconds, left, bits_per_byte))
             if time.monotonic() - last_save > SAVE_SECONDS:
                 save()
                 last_save = time.monotonic()

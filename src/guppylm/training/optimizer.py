@@ -63,20 +63,29 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, number: int, scale: float) -> None:
-        """One update. `number` counts from 1 (Adam's bias correction); `scale` multiplies both learning rates."""
-        for shape, names in self.shapes.items():
-            velocity = self.state[f"momentum.{shape}"]
-            gradients = torch.stack([_gradient(self.matrices[name]) for name in names])
+        """One update. `number` counts from 1 (Adam's bias correction); `scale` multiplies both learning rates.
+
+        A parameter without a gradient, in a layer that did not run, stays as it is. RuntimeError if none has one.
+        """
+        if all(p.grad is None for p in (*self.matrices.values(), *self.others.values())):
+            raise RuntimeError("no parameter has a gradient: call backward() before step()")
+        for shape, every in self.shapes.items():
+            given = {name: g for name in every if (g := self.matrices[name].grad) is not None}
+            if not given:
+                continue
+            velocity = self.state[f"momentum.{shape}"][: len(given)]  # the layers that run are the first
+            gradients = torch.stack(list(given.values()))
             velocity.lerp_(gradients, 1 - self.momentum)
             nudges = gradients.lerp_(velocity, self.momentum)  # Nesterov: look where the velocity leads
             directions = orthogonalise(nudges, precision=self.precision)
             rows, columns = directions.shape[1:]
             size = self.matrix_learning_rate * scale * math.sqrt(max(1, rows / columns))
-            for name, direction in zip(names, directions, strict=True):
+            for name, direction in zip(given, directions, strict=True):
                 self.matrices[name].sub_(direction, alpha=size)
         first, second = ADAM_BETAS
         for name, p in self.others.items():
-            gradient = _gradient(p)
+            if (gradient := p.grad) is None:
+                continue
             mean, square = self.state[f"{name}.mean"], self.state[f"{name}.square"]
             mean.lerp_(gradient, 1 - first)
             square.lerp_(gradient.square(), 1 - second)
@@ -86,24 +95,14 @@ class Optimizer:
             )
 
 
-def _gradient(p: nn.Parameter) -> Tensor:
-    if p.grad is None:
-        raise RuntimeError("a parameter has no gradient: call backward() before step()")
-    return p.grad
-
-
-def steps_in_time(step: int, used: float, decay: float) -> int:
-    """How many steps a run will have if its first `step` took the share `used` of its time.
-
-    As many at least as leave those first steps on the plateau of `schedule`: a run that was planned for so many from the
-    beginning would have taken the same ones.
-    """
-    plateau = math.ceil((step - 1) / (1 - decay)) if decay < 1 else 0
-    return max(step, plateau, math.ceil(step / used))
-
-
 def schedule(step: int, config: TrainConfig) -> float:
-    """What the learning rates are multiplied by at this step (from 0): a short climb, a plateau, then straight to zero."""
+    """What the learning rates are multiplied by at this step (from 0).
+
+    A short climb and a plateau; from where all layers run a lower plateau, and then straight to zero.
+    """
     climb = min(1.0, (step + 1) / (config.warmup_steps + 1))
-    fall = min(1.0, (config.steps - step) / (config.decay * config.steps))
-    return min(climb, fall)
+    if step < config.shallow_steps:
+        return climb
+    plateau = config.deep_rate if config.shallow_steps else 1.0
+    fall = (config.steps - step) / (config.decay * (config.steps - config.shallow_steps))
+    return min(climb, plateau * min(1.0, fall))

@@ -20,6 +20,7 @@ class Measured:
     gap: float | None
     tokens_per_second: float
     seconds_left: float
+    bits_per_byte: float | None = None  # where the floor, and so the gap, is unknown
 
 
 class Reporter(Protocol):
@@ -64,6 +65,8 @@ class Terminal:
     def step(self, measured: Measured) -> None:
         """Moves the bar, or prints a line if the last one is ten seconds old."""
         gap = "" if measured.gap is None else f"gap {measured.gap:.3f}"
+        if measured.bits_per_byte is not None:
+            gap = f"{measured.bits_per_byte:.3f} bits per byte, floor unknown"
         left = f"{measured.seconds_left:.0f} s left"
         figures = f"loss {measured.loss:.3f}  {gap}  {measured.tokens_per_second:,.0f} tokens/s"
         if self.console.is_terminal:

@@ -1,4 +1,4 @@
-"""The main job from a character to a fish that talks: data, tokenizer, model, training."""
+"""The main job from data to a fish that talks: data, tokenizer, model, training."""
 
 import dataclasses
 import time
@@ -7,18 +7,32 @@ from pathlib import Path
 import torch
 
 import guppylm
-from guppylm.checkpoint import CONFIG, SCORECARD, TOKENIZER, RunConfig, RunFolder
+from guppylm.checkpoint import CHARACTER, CONFIG, CONVERSATIONS, SCORECARD, TEXT, RunConfig, RunFolder
 from guppylm.config import ModelConfig, TrainConfig, preset
-from guppylm.data.batches import Batches
-from guppylm.data.character import Character, load_character
-from guppylm.data.conversations import TRAIN_ROWS, Row, read_rows, write_conversations
-from guppylm.data.tokenizer import Rendered, Tokenizer
+from guppylm.data.character import load_character
+from guppylm.data.conversations import TRAIN_ROWS
+from guppylm.data.sources import divide_text, read_conversations
+from guppylm.data.text import TOKENIZERS
+from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
 from guppylm.model import Transformer
+from guppylm.training.clock import SHALLOW
 from guppylm.training.loop import train
+from guppylm.training.material import (
+    Material,
+    dials,
+    learn_text,
+    measure_of,
+    prepare_character,
+    prepare_conversations,
+    read_again,
+    steps_of,
+    write_text,
+)
 from guppylm.training.progress import Reporter, Silent
 
 GROWING_UP = 5  # prompts that are answered along the way
+DECAY = 0.8  # of the steps with all layers; where there are no others, half of them does better
 RESERVE = 3.0  # seconds kept back for the last save and the first reply
 
 
@@ -34,9 +48,16 @@ def run_training(
     overwrite: bool = False,
     reporter: Reporter | None = None,
     began: float | None = None,
+    conversations: str | Path | None = None,
+    text: str | Path | None = None,
+    tokenizer: str = "bpe",
+    shallow_steps: int | None = None,
 ) -> RunFolder:
     """Trains a character and returns its run folder; with `resume`, goes on where that folder stands.
 
+    `conversations` (a file or folder) or `text` (a file, its tokens by `tokenizer`: bpe or characters) takes the character's
+    place; `rows` counts for a character alone.
+    `shallow_steps` is how many of the `steps` train a third of the layers only.
     `minutes` counts from `began` (time.monotonic, default now) to the first reply; `steps` fixes the number of updates
     instead. Without either it takes five minutes. Raises CharacterError, RunError, ValueError; KeyboardInterrupt after
     Ctrl-C, the state being saved.
@@ -47,25 +68,53 @@ def run_training(
         raise ValueError(f"minutes is {minutes}; it must be above 0")
     if steps is not None and steps < 1:
         raise ValueError(f"steps is {steps}; it must be at least 1")
+    if shallow_steps is not None and (steps is None or not 0 <= shallow_steps < steps):
+        raise ValueError(f"shallow is {shallow_steps}: so many of --steps, at least 0 and not all of them")
     if rows < 1:
         raise ValueError(f"rows is {rows}; it must be at least 1")
     if resume and overwrite:
         raise ValueError("--resume goes on with a run and --overwrite deletes it; choose one")
     if resume and (minutes is not None or steps is not None):
         raise ValueError("a resumed run keeps the number of steps that it began with; leave out --minutes and --steps")
-    folder = RunFolder(Path(out) if out else Path("runs") / Path(character).name)
+    if conversations is not None and text is not None:
+        raise ValueError("--conversations and --text are two ways to train; choose one")
+    if tokenizer not in TOKENIZERS:
+        raise ValueError(f"no tokenizer {tokenizer!r}; there are {', '.join(TOKENIZERS)}")
+    if tokenizer != "bpe" and text is None:
+        raise ValueError(f"--tokenizer {tokenizer} is for text; give a file with --text")
+    kind = CONVERSATIONS if conversations is not None else TEXT if text is not None else CHARACTER
+    given = str(conversations or text or character)
+    folder = RunFolder(Path(out) if out else default_folder(kind, given))
     device = best_device()
     if resume:
         return _resume(folder, device, reporter)
 
     model_config = preset(size)
-    sheet = load_character(character)
-    folder.create(overwrite)
-    tokenizer, rendered = _prepare(sheet, folder, rows, seed, reporter)
-    model_config = dataclasses.replace(model_config, vocabulary_size=tokenizer.rows)
+    told = RunConfig(model_config, TrainConfig(), given, kind=kind, guppylm=guppylm.__version__)
+    material: Material
+    learned: Tokenizer
+    if kind == CONVERSATIONS:
+        own = read_conversations(Path(given))
+        folder.create(overwrite)
+        learned, material = prepare_conversations(own, folder, model_config.context, reporter)
+        told = dataclasses.replace(told, fingerprint=own.fingerprint, prompts=own.prompts, rows=len(own.splits["train"]))
+    elif kind == TEXT:
+        words = divide_text(Path(given))
+        in_tokens, material = learn_text(words, tokenizer, model_config.context)
+        learned = in_tokens
+        folder.create(overwrite)
+        write_text(words, in_tokens, material, folder, reporter)
+        told = dataclasses.replace(told, fingerprint=words.fingerprint, prompts=words.prompts)
+    else:
+        sheet = load_character(character)
+        folder.create(overwrite)
+        learned, material = prepare_character(sheet, folder, rows, seed, reporter)
+        told = dataclasses.replace(told, fingerprint=sheet.fingerprint, prompts=sheet.prompts, rows=rows)
+    model_config = dataclasses.replace(model_config, vocabulary_size=learned.rows)
     precision = fastest_precision(device)
-    config = TrainConfig(steps=steps or TrainConfig.steps, seed=seed, precision=precision)
-    validation = list(read_rows(folder.path / "data" / "validation.jsonl"))
+    if kind == TEXT and shallow_steps is None:
+        shallow_steps = 0  # what they gain has been measured on conversations only
+    config = dials(kind, train_config(steps, seed, precision, shallow_steps))
     minutes = 5.0 if minutes is None and steps is None else minutes
     deadline = None if minutes is None else max(began + minutes * 60 - RESERVE, time.monotonic() + 0.1)
     how_long = f"{steps:,} steps" if steps else f"as many steps as {minutes:g} minutes hold,"
@@ -73,25 +122,36 @@ def run_training(
         f"{sum(p.numel() for p in Transformer(model_config).parameters()):,} parameters, {how_long} of about "
         f"{config.tokens_per_step:,} tokens, {config.precision} on {device.type}"
     )
-    run = RunConfig(model_config, config, character, sheet.fingerprint, sheet.prompts, rows, guppylm.__version__)
+    run = dataclasses.replace(told, model=model_config, train=config)
     folder.write(CONFIG, run.to_json())
-    _train(folder, run, tokenizer, rendered, validation, sheet, device, reporter, deadline=deadline)
+    _train(folder, run, learned, material, device, reporter, deadline=deadline)
     return folder
+
+
+def train_config(steps: int | None, seed: int, precision: str, shallow_steps: int | None = None) -> TrainConfig:
+    """The recipe, for so many steps; without a number for as many as a clock will allow. Raises ValueError."""
+    steps = TrainConfig.steps if steps is None else steps
+    shallow = int(SHALLOW * steps) if shallow_steps is None else shallow_steps
+    decay = DECAY if shallow else TrainConfig.decay
+    return TrainConfig(steps, shallow_steps=shallow, decay=decay, seed=seed, precision=precision)
+
+
+def default_folder(kind: str, given: str) -> Path:
+    """Where a run goes if nobody says: runs/ and the character's or the file's name."""
+    return Path("runs") / (Path(given).name if kind == CHARACTER else Path(given).stem)
 
 
 def _resume(folder: RunFolder, device: torch.device, reporter: Reporter) -> RunFolder:
     if not folder.has_run:
         raise RunError(f"there is nothing to resume in {folder.path}: training had not begun; train without --resume")
     run = folder.config()
-    sheet = load_character(run.character)
-    if sheet.fingerprint != run.fingerprint:
+    if run.kind == CHARACTER and load_character(run.character).fingerprint != run.fingerprint:
         raise RunError(f"the character {run.character} has changed since {folder.path} began; train anew with --overwrite")
-    tokenizer = folder.tokenizer()
-    rendered = _read_and_render(folder, tokenizer)
-    validation = list(read_rows(folder.path / "data" / "validation.jsonl"))
+    learned = folder.tokenizer()
+    material = read_again(folder, learned)
     reporter.say(f"going on with {folder.path}")
     (folder.path / SCORECARD).unlink(missing_ok=True)  # it is about the fish as it was
-    _train(folder, run, tokenizer, rendered, validation, sheet, device, reporter, resume=True)
+    _train(folder, run, learned, material, device, reporter, resume=True)
     return folder
 
 
@@ -99,48 +159,17 @@ def _train(
     folder: RunFolder,
     run: RunConfig,
     tokenizer: Tokenizer,
-    rendered: list[Rendered],
-    validation: list[Row],
-    sheet: Character,
+    material: Material,
     device: torch.device,
     reporter: Reporter,
     resume: bool = False,
     deadline: float | None = None,
 ) -> None:
     model = new_model(run.model, run.train.seed).to(device)
-    batches = Batches(rendered, run.train, run.model.context)
-    prompts = sheet.prompts[:GROWING_UP]
-    if not train(model, tokenizer, batches, validation, prompts, run.train, folder, reporter, resume, deadline):
+    steps, measure = steps_of(material, run.train, run.model.context), measure_of(folder, run, tokenizer)
+    prompts = run.prompts[:GROWING_UP]
+    if not train(model, tokenizer, steps, measure, prompts, run.train, folder, reporter, resume, deadline):
         raise KeyboardInterrupt
-
-
-def _prepare(
-    sheet: Character, folder: RunFolder, rows: int, seed: int, reporter: Reporter
-) -> tuple[Tokenizer, list[Rendered]]:
-    """Writes conversations and tokenizer into the run folder."""
-    reporter.say(f"writing {rows:,} conversations of {sheet.title}: {len(sheet.topics)} topics, {len(sheet.turns)} turns")
-    try:
-        write_conversations(sheet, folder.path / "data", rows, seed)
-    except OSError as error:
-        raise RunError(
-            f"{folder.path / 'data'} could not be written: {error.strerror}; make room, or choose another --out"
-        ) from error
-    pairs = [(row.prompt, row.reply) for row in read_rows(folder.path / "data" / "train.jsonl")]
-    tokenizer = Tokenizer.train(pairs)
-    rendered = tokenizer.render_all(pairs)
-    folder.write(TOKENIZER, tokenizer.to_json())
-    counts = tokenizer.count(rendered)
-    folder.write("vocabulary.tsv", tokenizer.twin(counts))
-    reporter.say(f"{tokenizer.size:,} tokens, {len(counts):,} of them occur in the conversations")
-    return tokenizer, rendered
-
-
-def _read_and_render(folder: RunFolder, tokenizer: Tokenizer) -> list[Rendered]:
-    path = folder.path / "data" / "train.jsonl"
-    try:
-        return tokenizer.render_all([(row.prompt, row.reply) for row in read_rows(path)])
-    except (FileNotFoundError, ValueError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}); a run can only go on with its own data") from error
 
 
 def new_model(config: ModelConfig, seed: int) -> Transformer:
