@@ -139,7 +139,7 @@ def test_figures_are_those_of_the_run(run: RunFolder) -> None:
             assert figure in shown
         assert f"a fair die with {math.exp(end):.2f} sides" in shown
         assert "40,000 tokens and 15 seconds" in shown
-        assert "guppylm train --character 'my fish' --steps 20 --seed 7 --preset fry --rows 500" in shown
+        assert "guppylm train --character 'my fish' --steps 20 --shallow 0 --seed 7 --preset fry --rows 500" in shown
         assert "guppylm eval" in shown
     parameters = sum(tensor.numel() for tensor in Transformer(PRESETS["fry"]).parameters())
     assert f"{parameters:,} parameters" in markdown

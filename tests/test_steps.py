@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from guppylm.config import ModelConfig, TrainConfig, from_dict, preset
 from guppylm.data.batches import Batches, in_order
 from guppylm.data.tokenizer import Rendered
-from guppylm.training.clock import Clock, steps_in_time
+from guppylm.training.clock import Clock, seconds_left, steps_in_time
 from guppylm.training.loop import first_layers, new_optimizer, update
 from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule
 from guppylm.training.run import fastest_precision, new_model
@@ -92,6 +92,14 @@ def test_steps_in_time_of_a_steady_machine() -> None:
     assert steps_in_time(400, 0.5, decay=0.5) == 800
     assert steps_in_time(1, 3.0, decay=0.5) == 1  # the first step already took more than all the time
     assert steps_in_time(7, 0.01, decay=1.0) == 700
+
+
+def test_the_time_left_knows_that_steps_get_dearer() -> None:
+    config = TrainConfig(steps=100, shallow_steps=70)
+    assert seconds_left(70, 60.0, config) == pytest.approx(60.0)  # seven tenths of the steps in half of the time
+    assert seconds_left(35, 30.0, config) == pytest.approx(90.0)
+    assert seconds_left(100, 120.0, config) == 0
+    assert seconds_left(25, 10.0, TrainConfig(steps=100)) == pytest.approx(30.0)
 
 
 def test_a_layer_that_has_learnt_nothing_need_not_run() -> None:

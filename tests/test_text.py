@@ -25,6 +25,7 @@ from guppylm.errors import RunError
 from guppylm.evaluation.own import evaluate_own
 from guppylm.evaluation.rows import held, rows_of
 from guppylm.export.huggingface import export_huggingface
+from guppylm.export.onnx import export_onnx
 from guppylm.fish import load
 from guppylm.training.progress import Measured, Silent
 from guppylm.training.run import new_model, run_training
@@ -184,8 +185,9 @@ def test_chat_says_what_kind_of_run_it_is(run: RunFolder) -> None:
 
 def test_what_needs_conversations_is_refused_in_a_sentence(run: RunFolder, tmp_path: Path) -> None:
     fish = load(run.path)
-    with pytest.raises(RunError, match="no chat format"):
-        export_huggingface(fish, tmp_path / "out")
+    for export in (export_huggingface, export_onnx):
+        with pytest.raises(RunError, match="no chat format"):
+            export(fish, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(ValueError, match="no prompts and replies"):
         fish.remember("a", "b")

@@ -59,6 +59,8 @@ def export_onnx(fish: Fish, out: Path) -> list[str]:
         from guppylm.export.onnx_graph import chat_graph, glass_graph
     except ModuleNotFoundError as error:
         raise RunError(f'this needs the package {error.name}: pip install "guppylm[onnx]"') from error
+    if fish.continues:
+        raise RunError(f"{fish.run.path} has learned from a text and has no chat format; only what replies is exported")
     check_new(out)
     config, weights = fish.model.config, fish.model.state_dict()
     layout = Layout(weights)

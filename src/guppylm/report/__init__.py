@@ -272,7 +272,8 @@ def _under_the_hood(steps: list[Entry]) -> Section:
 
 def _again(run: RunFolder, config: RunConfig) -> Section:
     data = ["--character", config.character] if config.kind == CHARACTER else own.again(run, config)
-    words = ["guppylm", "train", *data, "--steps", f"{config.train.steps}", "--seed", f"{config.train.seed}"]
+    steps = ["--steps", f"{config.train.steps}", "--shallow", f"{config.train.shallow_steps}"]
+    words = ["guppylm", "train", *data, *steps, "--seed", f"{config.train.seed}"]
     size = next(
         (n for n, m in PRESETS.items() if replace(m, vocabulary_size=config.model.vocabulary_size) == config.model), ""
     )

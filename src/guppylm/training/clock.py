@@ -45,3 +45,13 @@ def steps_in_time(step: int, used: float, decay: float) -> int:
     """
     plateau = math.ceil((step - 1) / (1 - decay)) if decay < 1 else 0
     return max(step, plateau, math.ceil(step / used))
+
+
+def seconds_left(step: int, seconds: float, config: TrainConfig) -> float:
+    """How long the rest takes if the first `step` steps took `seconds`; those with all layers take so much longer."""
+    dearer = SHALLOW / (1 - SHALLOW) * (1 - SHALLOW_TIME) / SHALLOW_TIME
+
+    def work(steps: int) -> float:
+        return min(steps, config.shallow_steps) + dearer * max(0, steps - config.shallow_steps)
+
+    return seconds * (work(config.steps) / work(step) - 1)

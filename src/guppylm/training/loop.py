@@ -19,7 +19,7 @@ from guppylm.evaluation.loss import Loss, LossReport, reply_loss
 from guppylm.inference.engine import reply_to_all
 from guppylm.inference.sampling import SamplingConfig
 from guppylm.model import Transformer
-from guppylm.training.clock import Clock
+from guppylm.training.clock import Clock, seconds_left
 from guppylm.training.optimizer import Optimizer, schedule
 from guppylm.training.progress import Measured, Reporter
 
@@ -170,7 +170,7 @@ def train(
                 },
             )
             look()
-            left = (config.steps - step) * seconds / step
+            left = seconds_left(step, seconds, config)
             mean = sum(recent) / len(recent)
             reporter.step(Measured(step, config.steps, mean, gap, tokens / seconds, left, bits_per_byte))
             if time.monotonic() - last_save > SAVE_SECONDS:
