@@ -13,7 +13,7 @@ from guppylm.data.character import CharacterError
 from guppylm.errors import RunError
 
 # Each adds its commands to the app, in this order.
-for verb in ("train", "chat", "guess", "look", "lab", "exercise", "data", "new", "evaluate", "export"):
+for verb in ("train", "chat", "guess", "look", "lab", "exercise", "data", "new", "evaluate", "export", "tank"):
     import_module(f"guppylm.cli.{verb}")
 
 
