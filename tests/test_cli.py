@@ -21,7 +21,21 @@ def refused(done: object, status: int, *words: str) -> None:
 
 def test_every_verb_has_help_with_an_example(command: Command) -> None:
     listed = command("--help").stdout
-    for verb in ("train", "chat", "guess", "look", "lab", "data", "new", "eval", "report", "check", "export", "import"):
+    for verb in (
+        "train",
+        "chat",
+        "guess",
+        "look",
+        "lab",
+        "exercise",
+        "data",
+        "new",
+        "eval",
+        "report",
+        "check",
+        "export",
+        "import",
+    ):
         assert verb in listed
         assert "Example: guppylm " + verb in " ".join(command(verb, "--help").stdout.split())
     assert command("--version").stdout.startswith("guppylm ")

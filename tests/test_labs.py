@@ -15,7 +15,7 @@ from guppylm.data.character import Character
 from guppylm.data.tokenizer import Rendered, Tokenizer
 from guppylm.evaluation.loss import row_losses
 from guppylm.interpretability.lens import blocks_of
-from guppylm.labs import LABS, Figures, Lab, Result, carry_out, dials, find, modern, parts, prepare, recorded, show
+from guppylm.labs import LABS, Lab, Result, carry_out, dials, find, modern, parts, prepare, recorded, show
 from guppylm.labs.core import CORE
 from guppylm.labs.recipe import Data, Recipe, parameters
 from guppylm.labs.training import STEPS, train_arm
@@ -287,18 +287,3 @@ def test_a_live_lab_that_is_stopped_says_so(monkeypatch: pytest.MonkeyPatch, cap
     with pytest.raises(KeyboardInterrupt):
         cli._live(CORE[0], 1)
     assert "nothing is kept of a lab that was stopped" in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module", params=cli.SEEDS)
-def live(request: pytest.FixtureRequest, guppy: Character) -> dict[str, Result]:
-    """All core labs, trained now."""
-    data = prepare(guppy, request.param)
-    known: dict[str, Figures] = {}
-    return {lab.name: carry_out(lab, data, request.param, known=known) for lab in CORE}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("lab", CORE, ids=lambda lab: lab.name)
-def test_the_core_lessons_hold(lab: Lab, live: dict[str, Result]) -> None:
-    lesson = lab.lesson(live[lab.name])
-    assert lesson.holds, lesson.says
