@@ -1,0 +1,6 @@
+import { mount } from "svelte";
+
+import "./style.css";
+import Shell from "./shell/Shell.svelte";
+
+mount(Shell, { target: document.getElementById("tank")! });

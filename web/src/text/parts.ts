@@ -1,0 +1,21 @@
+/** Words that Attention, Layers and Ablate have in common. */
+export const parts = {
+  said: "He has said",
+  more: "One token more",
+  forget: "Leave his reply out",
+  begin: "Let him begin to answer",
+  full: "He can read no more.",
+  stops: "Here he would stop.",
+  you: "[you]",
+  fish: (name: string) => `[${name}]`,
+  end: "[end]",
+  marks: (name: string) => `[you] and [${name}] are one token each, the marks of who speaks; \u2423 is a space.`,
+  layer: (layer: number) => `layer ${layer}`,
+  head: (head: number) => `head ${head}`,
+  headOf: (layer: number, head: number) => `layer ${layer}, head ${head}`,
+  token: "token",
+  chance: "chance",
+  before: "before",
+  was: (chance: string) => `was ${chance}`,
+  wait: "computing \u2026",
+};
