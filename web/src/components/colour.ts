@@ -11,7 +11,7 @@ export function signed(amount: number): string {
 }
 
 function mix(colour: string, amount: number): string {
-  const share = Math.max(0, Math.min(1, amount)) * 55;
+  const share = Math.max(0, Math.min(1, amount)) * 45;
   return `color-mix(in oklab, var(${colour}) ${share.toFixed(1)}%, transparent)`;
 }
 

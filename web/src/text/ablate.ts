@@ -1,6 +1,6 @@
 import type { ViewText } from "../text";
 import { nameOf, parse } from "../views/ablate/gates";
-import { look, read } from "../views/parts/python";
+import { quoted } from "./python";
 
 export const ablate = {
   name: "Ablate",
@@ -8,9 +8,8 @@ export const ablate = {
   notice: "Most parts are missed little, a few decide everything: which ones depends on the sentence.",
   python: (shared) => {
     const off = parse(shared.own.off).map((part) => JSON.stringify(nameOf(part)));
-    if (!off.length) return `${look(shared)}.guesses()`;
-    const looked = read(shared, "fish");
-    return `fish = guppylm.load(); p, q = (one.look(${looked}).probabilities[-1] for one in (fish, fish.ablate([${off.join(", ")}]))); (p * (p / q).log()).sum()`;
+    if (!off.length) return `guppylm.load().look(${quoted(shared.text)}).guesses()`;
+    return `fish = guppylm.load(); p, q = (one.look(${quoted(shared.text)}).probabilities[-1] for one in (fish, fish.ablate([${off.join(", ")}]))); (p * (p / q).log()).sum()`;
   },
 
   switches: (parts: number) => `${parts} switches`,
@@ -51,7 +50,7 @@ export const ablate = {
   ranking: "The most missed parts",
   rankingTable: "parts by nats",
   aboutRanking:
-    "Each part alone was switched off, all in one run. The figure is the KL divergence of the next token from that of the whole fish; at the right what he would say then. Click a part to hear him without it.",
+    "Each part was switched off alone. The figure is the KL divergence of the next token from that of the whole fish; at the right what he would say then. Click a part to hear him without it.",
   took: (parts: number, milliseconds: number) =>
     `${parts} parts and the whole fish computed together: ${(milliseconds / 1000).toFixed(2)} seconds.`,
   partName: "part",

@@ -62,11 +62,11 @@ export const guess = {
   alike: "all alike",
 
   sums: "What the reply cost",
-  sumHeads: ["Who", "Surprise a token", "Nats in all", "A token", "As a die of", "Favourite came"],
+  sumHeads: ["Who", "Surprise a token", "Nats in all", "A token", "Sides of the die", "Favourite came"],
   sumFigures: (nats: number, tokens: number, sides: number, hits: number | null) => [
     nats.toFixed(1),
     (nats / tokens).toFixed(2),
-    `${die(sides)} sides`,
+    die(sides),
     hits === null ? "\u2013" : `${hits} of ${tokens}`,
   ],
   verdict: (fish: number, you: number | null, floor: number | null) =>

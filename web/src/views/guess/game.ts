@@ -6,6 +6,9 @@
 import type { Engine, Tokenizer } from "../../engine/types";
 
 export const BETTORS = ["you", "pairs", "untrained", "fish", "floor"] as const;
+/** Nats that fill a bar, as in `guppylm guess`; one who knows nothing has about eight. */
+export const FULL = 10;
+
 export type Bettor = (typeof BETTORS)[number];
 
 /** [times that the token came after the one before it, times that any did, the token that came most often, how often]. */
