@@ -214,7 +214,8 @@ def test_recorded_runs_bear_out_the_lesson(lab: Lab) -> None:
     for result in results:
         assert lab.lesson(result).holds, (result.seed, lab.lesson(result).says)
         assert result.arms[0].steps == result.arms[1].steps == STEPS
-        assert sum(arm.seconds for arm in result.arms[:2]) < 120
+        if ", 1 threads" not in result.machine:  # `--live` promises two minutes on two cores
+            assert sum(arm.seconds for arm in result.arms[:2]) < 120
     assert len(json.dumps([result.to_dict() for result in results])) < 20_000
 
 
