@@ -93,8 +93,8 @@ NO_NORM_NO_RESIDUAL = Lab(
     where="src/guppylm/model.py, Block.forward: `x + ...` and the norms inside it",
     why="A token's own vector has to squeeze through every layer's average over others, and its gradient has to come back the "
     "same way. With a residual stream, both have a free road, and each part need only add its own remark (He et al., 2015, "
-    "“Deep Residual Learning”). Three layers, and an optimizer whose steps do not depend on how strong a gradient is, still get "
-    "somewhere; we had expected them not to.",
+    "“Deep Residual Learning”). Three layers, and an optimizer whose steps do not depend on how strong a gradient is, still "
+    "get somewhere; we had expected them not to.",
     changed=parts.NoNormNoResidual(),
     lesson=parts.learns_slowly,
     shown=(parts.Bare,),
