@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from built_page import PAGE, write_page
 from conftest import Command
 from guppylm.checkpoint import RunFolder
 from guppylm.errors import RunError
-from guppylm.tank import POLICY, Tank
+from guppylm.tank import KEEPS_NOTHING, POLICY, Tank
 
 ROOT = Path(__file__).parents[1]
 SECRET = b"nobody outside may read this"
@@ -45,23 +46,21 @@ def tank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tank]:
         thread.join()
 
 
-def ask(tank: Tank, data: bytes, end: bool = True) -> bytes:
-    """What comes back for these bytes."""
+def ask(tank: Tank, data: bytes) -> bytes:
+    """What comes back for these bytes; perhaps nothing, if it hung up before it had heard them all."""
     with socket.create_connection(("127.0.0.1", tank.server_port), timeout=20) as connection:
-        back = b""
-        try:
+        with suppress(OSError):
             connection.sendall(data)
-            if end:
-                connection.shutdown(socket.SHUT_WR)
+            connection.shutdown(socket.SHUT_WR)
+        back = b""
+        with suppress(ConnectionError):
             while more := connection.recv(65536):
                 back += more
-        except ConnectionError:  # it had heard enough, and hung up
-            pass
         return back
 
 
-def get(tank: Tank, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", tank.server_port, timeout=20)
+def get(port: int, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request(method, path)
     response = connection.getresponse()
     return response, response.read()
@@ -78,15 +77,15 @@ def raw(tank: Tank, target: bytes, host: str | None = None, method: bytes = b"GE
 
 def test_it_serves_each_file_as_it_is_and_says_what_a_browser_may_do_with_it(tank: Tank) -> None:
     for name, kind in TYPES.items():
-        response, body = get(tank, f"/{name}?seed=1")
+        response, body = get(tank.server_port, f"/{name}?seed=1")
         assert (response.status, body) == (200, PAGE[name or "index.html"])
         assert response.headers["Content-Type"] == kind
-        head, nothing = get(tank, f"/{name}", "HEAD")
+        head, nothing = get(tank.server_port, f"/{name}", "HEAD")
         assert (head.status, nothing) == (200, b"")
         assert head.headers["Content-Length"] == str(len(body))
-    assert get(tank, "/two%20words.json")[1] == b"{}"
+    assert get(tank.server_port, "/two%20words.json")[1] == b"{}"
     for path in ("/", "/nowhere"):
-        headers = get(tank, path)[0].headers
+        headers = get(tank.server_port, path)[0].headers
         assert headers["Content-Security-Policy"] == "; ".join(POLICY)
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -134,7 +133,7 @@ def test_no_name_and_two_names_get_nothing(tank: Tank) -> None:
             "*",
             "http://127.0.0.1/index.html",
         ),
-        *("/fish.svg\x0bx", "/FISH.SVG", "/~root", "/\xff\xfe", "file:///etc/passwd", "/" + "a/" * 3000, "/offline.js"),
+        *("/fish.svg\x0bx", "/FISH.SVG", "/~root", "/\xff\xfe", "file:///etc/passwd", "/" + "a/" * 3000),
     ],
 )
 def test_there_is_no_way_out_and_no_listing(tank: Tank, target: str) -> None:
@@ -156,9 +155,9 @@ def test_it_can_only_be_read(tank: Tank, method: str) -> None:
 def test_whatever_is_sent_it_goes_on(tank: Tank, capfd: pytest.CaptureFixture[str]) -> None:
     here = f"Host: 127.0.0.1:{tank.server_port}\r\n".encode()
     start = b"GET / HTTP/1.1\r\n" + here
-    assert status(ask(tank, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + here + b"\r\n")) == 414
-    assert status(ask(tank, start + b"X: " + b"a" * 100_000 + b"\r\n\r\n")) == 431
-    assert status(ask(tank, start + b"X: a\r\n" * 10_000 + b"\r\n")) == 431
+    assert ask(tank, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + here + b"\r\n")[9:12] in (b"414", b"")
+    assert ask(tank, start + b"X: " + b"a" * 100_000 + b"\r\n\r\n")[9:12] in (b"431", b"")
+    assert ask(tank, start + b"X: a\r\n" * 10_000 + b"\r\n")[9:12] in (b"431", b"")
     for version in (b"HTTP/9.9", b"HTTP/-1", b"HTTP/1.1.1", b"HTTP/\xb2.0", b"HTTX/1.1", b"HTTP/1e9.1", b"HTTP/"):
         assert PAGE["index.html"] not in ask(tank, b"GET / " + version + b"\r\n" + here + b"\r\n")
     chance = random.Random(1)
@@ -170,11 +169,11 @@ def test_whatever_is_sent_it_goes_on(tank: Tank, capfd: pytest.CaptureFixture[st
     ]
     for data in odd:
         assert SECRET not in ask(tank, data)
-        assert get(tank, "/")[1] == PAGE["index.html"]
+        assert get(tank.server_port, "/")[1] == PAGE["index.html"]
     silent = [socket.create_connection(("127.0.0.1", tank.server_port)) for _ in range(50)]
     for number, connection in enumerate(silent):
         connection.sendall(start[:number])  # and then nothing more
-    assert get(tank, "/")[1] == PAGE["index.html"]
+    assert get(tank.server_port, "/")[1] == PAGE["index.html"]
     for connection in silent:
         connection.close()
     assert ask(tank, start + b"\r\n" + start + b"\r\n").count(b"200 OK") == 1  # a connection is one request
@@ -232,10 +231,11 @@ def test_the_command_serves_until_it_is_stopped_and_leaves_nothing(
     with started(tmp_path, "tank", trained.path, *options) as running:
         assert running.stdout
         address = running.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address), running.communicate()
-        connection = http.client.HTTPConnection(address[7:-1], timeout=60)
-        connection.request("GET", "/model/manifest.json")
-        manifest: dict[str, Any] = json.loads(connection.getresponse().read())
+        found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/", address)
+        assert found, running.communicate()
+        port = int(found[1])
+        manifest: dict[str, Any] = json.loads(get(port, "/model/manifest.json")[1])
+        assert get(port, "/offline.js")[1].decode() == KEEPS_NOTHING  # its port is another's tomorrow
         assert manifest["run"]["steps"] == trained.config().train.steps
         if not options:
             while not (tmp_path / "opened").exists():

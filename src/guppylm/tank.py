@@ -38,9 +38,14 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",  # no other page can take anything from here
     "Cache-Control": "no-store",
 }
-# It keeps a page for when its host is away. Here host and reader are one machine, and a browser would keep every tank
-# that it ever saw, each under the port that happened to be free, and show it to whoever has that port later.
-LEFT_OUT = ("/offline.js",)
+# In place of the worker that keeps the page for when its host is away. Here host and reader are one machine: a browser would
+# keep every tank that it ever saw, each under the port that happened to be free, and show it to whoever has that port next.
+KEEPS_NOTHING = """\
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) =>
+  event.waitUntil(caches.delete("tank").then(() => self.registration.unregister())),
+);
+"""
 
 
 class Tank(ThreadingHTTPServer):
@@ -74,10 +79,9 @@ class Tank(ThreadingHTTPServer):
     def show(self, folder: Path) -> None:
         """From now on serves what stands in `folder`; links are left out, wherever they lead."""
         found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-        files = {f"/{quote(path.relative_to(folder).as_posix())}": path for path in found}
-        if f"/{INDEX}" in files:
-            files["/"] = files[f"/{INDEX}"]
-        self.files = {address: path for address, path in files.items() if address not in LEFT_OUT}
+        self.files = {f"/{quote(path.relative_to(folder).as_posix())}": path for path in found}
+        if f"/{INDEX}" in self.files:
+            self.files["/"] = self.files[f"/{INDEX}"]
 
     def serve_until_stopped(self) -> None:
         """Answers until Ctrl-C."""
@@ -145,5 +149,6 @@ def filled(fish: Fish, port: int = 0) -> Iterator[Tank]:
     with Tank(port) as tank, TemporaryDirectory(prefix="guppylm-tank-", ignore_cleanup_errors=True) as folder:
         site = Path(folder) / "site"
         export_site(fish, site)
+        (site / "offline.js").write_text(KEEPS_NOTHING, encoding="utf-8")
         tank.show(site)
         yield tank

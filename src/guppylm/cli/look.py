@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guppylm.cli.shared import Json, app
+from guppylm.cli.shared import Json, app, printable
 from guppylm.errors import RunError
 
 if TYPE_CHECKING:
@@ -51,8 +51,13 @@ def look(
 
 
 def _as_dict(seen: "Look") -> dict[str, Any]:
-    """What `--json` prints. Attention is (layers, heads, time, time looked at); the lens has a guess for each position."""
-    guesses = seen.guesses()
+    """What `--json` prints. Attention is (layers, heads, time, time looked at); the lens has a guess for each position.
+
+    "heads" names the heads that look most at one thing, measured in this text and its likeliest reply.
+    """
+    from guppylm.interpretability.heads import named_heads
+
+    guesses, named = seen.guesses(), named_heads(seen)
     positions = range(len(seen.ids))
     lens = {
         stage: [seen.guesses(position, 1, number)[0]._asdict() for position in positions]
@@ -61,6 +66,7 @@ def _as_dict(seen: "Look") -> dict[str, Any]:
     return {
         "tokens": [{"token": token, "text": text} for token, text in zip(seen.ids, seen.texts, strict=True)],
         "attention": seen.attention.tolist(),
+        "heads": {"reply": named.reply, "looks_at": named.heads},
         "lens": lens,
         "next": [guess._asdict() for guess in guesses],
         "contributions": {"token": guesses[0].token, "to_logit": seen.contributions(-1, guesses[0].token)},
@@ -70,6 +76,8 @@ def _as_dict(seen: "Look") -> dict[str, Any]:
 def _show(seen: "Look") -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from guppylm.interpretability.heads import named_heads
 
     console = Console(highlight=False, markup=False)
     console.print("  ".join(f"{text} {token}" for text, token in zip(seen.texts, seen.ids, strict=True)))
@@ -82,6 +90,13 @@ def _show(seen: "Look") -> None:
         heads.add_row(f"{layer}", *looked)
     console.print("what the last token looks at most, by head: the token, its position, the share of attention")
     console.print(heads)
+
+    named = named_heads(seen)
+    told = f" and the likeliest reply, “{printable(named.reply)}”" if named.reply else ""
+    console.print(f"\nheads that look most at one thing: layer.head, mean share of attention over this text{told}")
+    for what, strongest in named.heads.items():
+        found = (f"{layer}.{head} {score:.2f}" for (_, layer, _, _, head), score in ((n.split("."), s) for n, s in strongest))
+        console.print(f"  {what}:  {'   '.join(found)}")
 
     best = seen.guesses()[0]
     layers = Table("after", "likeliest next token", "probability", f"of {best.text}")

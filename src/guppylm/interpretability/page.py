@@ -5,6 +5,7 @@ Each number that a shade stands for is in its cell's title, and in its text for 
 
 from importlib import resources
 
+from guppylm.interpretability.heads import named_heads
 from guppylm.interpretability.lens import Look
 from guppylm.report.page import document, escaped
 
@@ -51,16 +52,34 @@ def _attention(look: Look) -> str:
         "attention that goes there. Under each head's number stands what the last token looks at most. Open "
         "one to read its map."
     )
+    titles = [[escaped(f"{text} looks at {look.texts[x]}") for x in range(y + 1)] for y, text in enumerate(look.texts)]
     layers = []
     for layer, heads in enumerate(look.attention.tolist()):
-        maps = "\n".join(_head(look, f"blocks.{layer}.attention.head.{head}", rows) for head, rows in enumerate(heads))
+        names = [f"blocks.{layer}.attention.head.{head}" for head in range(len(heads))]
+        maps = "\n".join(_head(look, name, rows, titles) for name, rows in zip(names, heads, strict=True))
         layers.append(f'<h3>Layer {layer}</h3>\n<div class="heads">\n{maps}\n</div>')
-    return f"<p>{told}</p>\n" + "\n".join(layers)
+    return f"<p>{told}</p>\n{_named(look)}\n" + "\n".join(layers)
 
 
-def _head(look: Look, name: str, rows: list[list[float]]) -> str:
+def _named(look: Look) -> str:
+    """What can be measured about heads, with the score beside the name."""
+    named = named_heads(look)
+    told = f" and its likeliest reply, <q>{escaped(named.reply)}</q>" if named.reply else ""
+    lines = [
+        f'<tr><th scope="row">{escaped(what)}</th>'
+        + "".join(f'<td>{name} <span class="number">{score:.2f}</span></td>' for name, score in strongest)
+        + "</tr>"
+        for what, strongest in named.heads.items()
+    ]
+    return (
+        f"<p>The heads that look most at one thing, with the mean share that goes there, in this text{told}.</p>\n"
+        f'<div class="scroll" tabindex="0"><table>\n{"".join(lines)}\n</table></div>'
+    )
+
+
+def _head(look: Look, name: str, rows: list[list[float]], titles: list[list[str]]) -> str:
     """One head's map, small as a picture and large as a table."""
-    time, texts = len(rows), look.texts
+    time = len(rows)
     picture = "".join(
         f'<rect x="{x}" y="{y}" width="1" height="1" opacity="{share:.2f}"/>'
         for y, row in enumerate(rows)
@@ -70,7 +89,7 @@ def _head(look: Look, name: str, rows: list[list[float]]) -> str:
     most = max(range(time), key=rows[-1].__getitem__)
     lines = []
     for y, row in enumerate(rows):
-        cells = [_cell(share, f"{texts[y]} looks at {texts[x]}") for x, share in enumerate(row[: y + 1])]
+        cells = [_cell(share, title) for share, title in zip(row, titles[y], strict=False)]  # the future has no title
         future = f'<td colspan="{time - y - 1}"></td>' if y < time - 1 else ""
         lines.append(f'<tr><th scope="row">{_heading(look, y)}</th>{"".join(cells)}{future}</tr>')
     return (
@@ -91,7 +110,7 @@ def _lens(look: Look) -> str:
     for stage, name in enumerate(look.stages):
         if not name.endswith("residual_middle"):
             guesses = [look.guesses(position, 1, stage)[0] for position in range(len(look.ids))]
-            cells = [_cell(guess.probability, guess.text, _short(guess.text)) for guess in guesses]
+            cells = [_cell(guess.probability, escaped(guess.text), _short(guess.text)) for guess in guesses]
             lines.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
     return (
         f'<p>{told}</p>\n<div class="scroll" tabindex="0"><table class="lens">\n'
@@ -137,9 +156,10 @@ def _contributions(look: Look) -> str:
 
 
 def _cell(share: float, title: str, text: str = "") -> str:
+    """A shaded cell; title and text are escaped."""
     number = f"{share:.3f}"
     shown = f'{text} <span class="hidden">{number}</span>' if text else f'<span class="hidden">{number}</span>'
-    return f'<td style="--share:{100 * share:.0f}" title="{escaped(title)}: {number}">{shown}</td>'
+    return f'<td style="--share:{100 * share:.0f}" title="{title}: {number}">{shown}</td>'
 
 
 def _columns(look: Look, corner: str) -> str:
