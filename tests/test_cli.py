@@ -34,6 +34,7 @@ def test_every_verb_has_help_with_an_example(command: Command) -> None:
         "report",
         "check",
         "export",
+        "tank",
         "import",
     ):
         assert verb in listed
