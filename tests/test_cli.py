@@ -75,7 +75,6 @@ def test_unknown_character(command: Command) -> None:
 
 
 def test_missing_runs(command: Command) -> None:
-    refused(command("chat", "--prompt", "hi"), 1, "no trained fish under runs/", "guppylm train")
     refused(command("chat", "nowhere", "--prompt", "hi"), 1, "there is no run folder nowhere")
     refused(command("eval", "nowhere"), 1, "there is no run folder nowhere")
     refused(command("train", "--resume"), 1, "nothing to resume")
