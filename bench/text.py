@@ -123,7 +123,7 @@ def reference(stream: Stream, vocabulary: int, steps: int, seed: int, precision:
             logits = model(cut[:, :-1])
         loss = F.cross_entropy(logits.float().flatten(0, 1), cut[:, 1:].flatten())
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         return BATCH * CONTEXT

@@ -136,7 +136,7 @@ def reference(config: ModelConfig, data: Data, form: Form, seed: int) -> tuple[T
             logits = model(ids, only=real)  # (tokens that are no padding, vocabulary)
         loss = F.cross_entropy(logits.float(), targets[real])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
         float(loss.detach())  # waits until a GPU is done
         return int(real.sum())
