@@ -82,7 +82,6 @@ def test_look_prints_writes_and_reports(command: Command, trained: RunFolder, fi
 
 def test_look_refuses_what_it_cannot_read(command: Command, trained: RunFolder, tmp_path: Path) -> None:
     for arguments, status, words in (
-        (["hi"], 1, "no trained fish"),
         (["nowhere", "hi"], 1, "no run folder nowhere"),
         ([trained.path, " "], 2, "nothing to reply to"),
         (["i", "am", "here"], 2, "quotation marks"),
