@@ -5,6 +5,9 @@ python bench/time_to_loss.py --short --ours-steps 150,250    compared at the los
 
 Both clocks run while weights are updated and stand still while validation rows are looked at. Our schedule ends at zero,
 so its number of steps is fixed in advance: of the budgets that are tried, the smallest that reaches the loss counts.
+
+An hour is long enough for a machine to change its speed. So updates of both are timed once more at the end, in turn, and
+the ratio is also told in steps times these paces. With --cache the reference can run at any time, on any number of threads.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -40,6 +43,7 @@ PEAK_RATE, LAST_RATE, BETAS, WEIGHT_DECAY, DEVIATION = 3e-4, 3e-5, (0.9, 0.95), 
 RECIPE = f"{STEPS} {WARMUP} {BATCH} {DROPOUT} {PEAK_RATE} {LAST_RATE} {BETAS} {WEIGHT_DECAY} {DEVIATION}"
 REFERENCE_LOOKS, OUR_LOOKS, VALIDATION_ROWS, TRIES = 100, 40, 1_000, 30
 
+T = TypeVar("T")
 Learn = Callable[[int], int]  # does the update of that step (from 0), returns how many tokens it read
 
 
@@ -56,12 +60,25 @@ class Look(NamedTuple):  # what a recipe has reached
     seconds: float  # of learning
     loss: float  # nats a reply token, over all validation rows
     gap: float
-    probe: float  # milliseconds that a fixed matrix product takes: how fast the machine is just then
 
 
 class Form(NamedTuple):
     precision: str  # of the reference's matrix products
     attention: str  # "written-out" or "fused": rounding apart, it learns the same
+
+
+FORMS = [Form(precision, attention) for precision in ("float32", "bfloat16") for attention in ("written-out", "fused")]
+
+
+class Pace(NamedTuple):  # seconds a step, measured in turn
+    reference: float
+    shallow: float  # ours with the first layers only
+    deep: float  # ours with all layers
+
+    def ours(self, steps: int, shallow_steps: int) -> float:
+        """Seconds of our first `steps` steps."""
+        shallow = min(steps, shallow_steps)
+        return shallow * self.shallow + (steps - shallow) * self.deep
 
 
 class FusedAttention(Attention):
@@ -158,20 +175,33 @@ def ours(config: ModelConfig, data: Data, steps: int, seed: int) -> tuple[Transf
     return model, learn
 
 
-def fastest_form(config: ModelConfig, data: Data, seed: int) -> Form:
-    """The form of the reference whose update takes least, tried on throw-away weights."""
-    forms = [Form(precision, attention) for precision in ("float32", "bfloat16") for attention in ("written-out", "fused")]
-    learners = {form: reference(config, data, form, seed)[1] for form in forms}
-    seconds: dict[Form, list[float]] = {form: [] for form in forms}
-    for step in range(TRIES):  # all forms in turn, on the same rows, so that a slow moment hits all alike
-        for form, learn in learners.items():
+def in_turn(learners: dict[T, Learn]) -> dict[T, float]:
+    """Median seconds a step of each, on throw-away weights; all take their steps in turn, so a slow moment hits all alike."""
+    seconds: dict[T, list[float]] = {name: [] for name in learners}
+    for step in range(TRIES):
+        for name, learn in learners.items():
             began = time.perf_counter()
             learn(step)
-            seconds[form].append(time.perf_counter() - began)
-    medians = {form: median(taken[TRIES // 3 :]) for form, taken in seconds.items()}
-    for form, taken in medians.items():
+            seconds[name].append(time.perf_counter() - began)
+    return {name: median(taken[TRIES // 3 :]) for name, taken in seconds.items()}
+
+
+def fastest_form(config: ModelConfig, data: Data, seed: int) -> Form:
+    """The form of the reference whose update takes least."""
+    seconds = in_turn({form: reference(config, data, form, seed)[1] for form in FORMS})
+    for form, taken in seconds.items():
         print(f"reference in {form.precision}, {form.attention} attention: {taken:.3f} s a step", flush=True)
-    return min(forms, key=medians.__getitem__)
+    return min(FORMS, key=seconds.__getitem__)
+
+
+def paces(config: ModelConfig, data: Data, seed: int) -> Pace:
+    """How long a step takes just now: of the reference in its fastest form, and of ours."""
+    _, shallow = ours(config, data, 10 * TRIES, seed)
+    _, deep = ours(config, data, 10 * TRIES, seed)
+    first_deep = train_config(10 * TRIES, seed, "float32").shallow_steps
+    learners: dict[Form | str, Learn] = {form: reference(config, data, form, seed)[1] for form in FORMS}
+    seconds = in_turn(learners | {"shallow": shallow, "deep": lambda step: deep(step + first_deep)})
+    return Pace(min(seconds[form] for form in FORMS), seconds["shallow"], seconds["deep"])
 
 
 def follow(
@@ -186,7 +216,7 @@ def follow(
         if step in at or over:
             report = loss_report(model.eval(), data.tokenizer, data.validation)
             model.train()
-            curve.append(Look(step, tokens, seconds, report.loss_nats, report.gap_nats, probe()))
+            curve.append(Look(step, tokens, seconds, report.loss_nats, report.gap_nats))
             print(f"  step {step:>6,} {seconds:>7.1f} s  loss {report.loss_nats:.4f}", file=sys.stderr, flush=True)
         if over or curve[-1].loss <= goal:
             return curve
@@ -196,31 +226,22 @@ def follow(
         step += 1
 
 
-def probe() -> float:
-    """Milliseconds of a fixed matrix product, the median of nine."""
-    x, times = torch.ones(1024, 768), [time.perf_counter()]
-    for _ in range(9):
-        x @ x.T
-        times.append(time.perf_counter())
-    return 1000 * median(np.diff(times).tolist())
-
-
 def conditions(data: Data, seed: int) -> dict[str, Any]:
     """What must be alike for two times to be comparable."""
     described = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
     cpu = described.partition("model name")[2].partition("\n")[0].strip("\t :") or platform.processor()
-    here = {"cpu": cpu, "device": best_device().type, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    here = {"cpu": cpu, "device": best_device().type, "torch": torch.__version__}
     return {**here, "data": data.fingerprint, "seed": seed, "recipe": RECIPE}
 
 
-def cached(path: Path, wanted: dict[str, Any]) -> tuple[Form, list[Look]]:
-    """The reference's form and curve from an earlier run. Raises RunError if it was measured under other conditions."""
+def cached(path: Path, wanted: dict[str, Any]) -> tuple[int, Form, list[Look]]:
+    """The reference's threads, form and curve from an earlier run. Raises RunError if it was made under other conditions."""
     try:
         kept = json.loads(path.read_text("utf-8"))
         for name, value in wanted.items():
             if (was := kept["conditions"].get(name)) != value:
                 raise RunError(f"{path} was measured with {name} {was}, here it is {value}; give another --cache")
-        return Form(*kept["form"]), [Look(*look) for look in kept["curve"]]
+        return int(kept["threads"]), Form(*kept["form"]), [Look(*look) for look in kept["curve"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{path} is no cache of this bench ({error}); give another --cache") from error
 
@@ -235,9 +256,9 @@ def cut(curve: list[Look], limit: float) -> list[Look]:
 
 def show(title: str, curve: list[Look]) -> None:
     """A curve as a table of at most about twenty lines."""
-    print(f"\n{title}\n{'seconds':>9} {'step':>7} {'tokens':>12} {'loss':>8} {'gap':>8} {'probe ms':>9}")
+    print(f"\n{title}\n{'seconds':>9} {'step':>7} {'tokens':>12} {'loss':>8} {'gap':>8}")
     for look in [*curve[: -1 : -(-len(curve) // 20)], curve[-1]]:
-        print(f"{look.seconds:9.1f} {look.step:7,} {look.tokens:12,} {look.loss:8.4f} {look.gap:8.4f} {look.probe:9.2f}")
+        print(f"{look.seconds:9.1f} {look.step:7,} {look.tokens:12,} {look.loss:8.4f} {look.gap:8.4f}")
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -249,14 +270,17 @@ def compare(options: argparse.Namespace) -> None:
     limit = 60 * options.reference_minutes if options.short else math.inf
     data = prepare(load_character("guppy"), TRAIN_ROWS, VALIDATION_ROWS, seed)
     config = ModelConfig(vocabulary_size=data.tokenizer.rows)
-    here = conditions(data, seed)
+    here, threads = conditions(data, seed), torch.get_num_threads()
     if cache and cache.stat().st_size:
-        form, curve = cached(cache, here)
+        reference_threads, form, curve = cached(cache, here)
     else:
+        reference_threads = threads
         form = fastest_form(config, data, seed)
         curve = follow(*reference(config, data, form, seed), data, STEPS, REFERENCE_LOOKS, limit)
         if cache:
-            cache.write_text(json.dumps({"conditions": here, "form": form, "curve": curve}) + "\n", "utf-8")
+            cache.write_text(
+                json.dumps({"conditions": here, "threads": threads, "form": form, "curve": curve}) + "\n", "utf-8"
+            )
     curve = cut(curve, limit)
     goal = curve[-1].loss
     curves: dict[int, list[Look]] = {}
@@ -264,21 +288,33 @@ def compare(options: argparse.Namespace) -> None:
         curves[steps] = follow(*ours(config, data, steps, seed), data, steps, OUR_LOOKS, goal=goal)
         if curves[steps][-1].loss <= goal:
             break
+    pace = paces(config, data, seed)
     print("\n" + ", ".join(f"{name} {value}" for name, value in here.items()))
-    show(f"reference ({form.precision}, {form.attention} attention)", curve)
+    show(f"reference ({form.precision}, {form.attention} attention, threads: {reference_threads})", curve)
     for steps, looks in curves.items():
-        show(f"ours, {steps:,} steps", looks)
+        show(f"ours, {steps:,} steps, threads: {threads}", looks)
     first, last = next(look for look in curve if look.loss <= goal), curves[steps][-1]
     print(f"\nthe loss to reach: {goal:.4f}. reference: {first.seconds:,.0f} s, {first.tokens:,} tokens")
     reached = last.loss <= goal
     missed = "" if reached else f", but only a loss of {last.loss:.4f}; try more with --ours-steps"
     print(f"ours, {steps:,} steps: {last.seconds:,.0f} s, {last.tokens:,} tokens{missed}")
+    each = f"{pace.reference:.3f} s (reference), {pace.shallow:.3f} s and {pace.deep:.3f} s (ours, first and all layers)"
+    print(f"in turn, a step took {each}")
     if reached:
-        print(f"ratio: {first.seconds / last.seconds:.2f} in seconds, {first.tokens / last.tokens:.2f} in tokens")
-    slower = median(look.probe for look in curves[steps]) / median(look.probe for look in curve)
-    print(f"the machine itself: the probe took {slower:.2f} times as long during ours as during the reference")
+        paced = first.step * pace.reference / pace.ours(last.step, train_config(steps, seed, form.precision).shallow_steps)
+        print(f"ratio: {paced:.2f} in steps times these paces, {first.tokens / last.tokens:.2f} in tokens")
+        if reference_threads == threads:
+            print(f"ratio: {first.seconds / last.seconds:.2f} in seconds as they passed")
     if options.json:
-        result = {"conditions": here, "form": form, "goal": goal, "fields": Look._fields, "reference": curve, "ours": curves}
+        result = {
+            "conditions": here,
+            "form": form,
+            "goal": goal,
+            "pace": pace,
+            "fields": Look._fields,
+            "reference": curve,
+            "ours": curves,
+        }
         options.json.write_text(json.dumps(result) + "\n", "utf-8")
 
 

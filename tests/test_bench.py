@@ -90,7 +90,6 @@ def test_looking_is_off_the_clock(data: Any, monkeypatch: pytest.MonkeyPatch) ->
         return 7
 
     monkeypatch.setattr(race, "loss_report", slow_report)
-    monkeypatch.setattr(race, "probe", lambda: 1.0)
     model = Transformer(SMALL)
     curve = race.follow(model, lambda step: 7, data, steps=4, looks=2)
     assert [(look.step, look.tokens) for look in curve] == [(0, 0), (2, 14), (4, 28)]
@@ -101,6 +100,11 @@ def test_looking_is_off_the_clock(data: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert [look.step for look in race.follow(model, lambda step: 7, data, 4, 4, goal=1.0)] == [0]
 
 
+def test_paces_count_both_kinds_of_our_steps() -> None:
+    pace = race.Pace(reference=5.0, shallow=1.0, deep=2.0)
+    assert [pace.ours(steps, shallow_steps=3) for steps in (0, 2, 3, 5)] == [0.0, 2.0, 3.0, 7.0]
+
+
 def test_the_whole_comparison(
     data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,7 +113,6 @@ def test_the_whole_comparison(
     monkeypatch.setattr(race, "ModelConfig", lambda vocabulary_size: SMALL)
     sizes = {"TRAIN_ROWS": 300, "VALIDATION_ROWS": 20, "STEPS": 6, "REFERENCE_LOOKS": 3, "WARMUP": 1, "PEAK_RATE": 0.003}
     sizes |= {"OUR_LOOKS": 4, "TRIES": 3}
-    monkeypatch.setattr(race, "probe", lambda: 1.0)
     for name, value in sizes.items():
         monkeypatch.setattr(race, name, value)
     options = argparse.Namespace(seed=1, cache=tmp_path / "cache", json=tmp_path / "json", short=False, ours_steps="30,1")
@@ -139,12 +142,12 @@ def test_the_whole_comparison(
 
 def test_a_cache_from_elsewhere_is_refused(data: Any, tmp_path: Path) -> None:
     here = race.conditions(data, 1)
-    curve = [race.Look(step, 10 * step, float(step), 3.0 - step, 2.0, 1.0) for step in range(3)]
+    curve = [race.Look(step, 10 * step, float(step), 3.0 - step, 2.0) for step in range(3)]
     path = tmp_path / "cache"
-    path.write_text(json.dumps({"conditions": here, "form": ["float32", "fused"], "curve": curve}), "utf-8")
-    assert race.cached(path, here) == (("float32", "fused"), curve)
-    with pytest.raises(RunError, match="measured with threads"):
-        race.cached(path, here | {"threads": 99})
+    path.write_text(json.dumps({"conditions": here, "threads": 2, "form": ["float32", "fused"], "curve": curve}), "utf-8")
+    assert race.cached(path, here) == (2, ("float32", "fused"), curve)
+    with pytest.raises(RunError, match="measured with torch"):
+        race.cached(path, here | {"torch": "99"})
     path.write_text("[]", "utf-8")
     with pytest.raises(RunError, match="no cache of this bench"):
         race.cached(path, here)

@@ -52,7 +52,11 @@ def exercise(
     elif again or not path.exists():
         _begin(chosen, folder)
     else:
-        done = _judge(chosen, path, run)
+        try:
+            done = _judge(chosen, path, run)
+        except KeyboardInterrupt:
+            print(f"guppylm: stopped while {path} was at work; does a loop in it never end?", file=sys.stderr)
+            raise typer.Exit(130) from None
         print("\n".join(done.says))
         raise typer.Exit(0 if done.passed else 1)
 

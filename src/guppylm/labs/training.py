@@ -87,7 +87,8 @@ def train_arm(recipe: Recipe, data: Data, seed: int, steps: int = STEPS, reporte
 
 def machine() -> str:
     """What the figures in seconds were measured on."""
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+    threads = torch.get_num_threads()
+    return f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}, PyTorch {torch.__version__}"
 
 
 def as_many_seconds(figures: Figures, other: Figures) -> int:
