@@ -217,6 +217,7 @@ def test_a_fish_that_ships_is_scored_as_it_lies_there(
     }  # fmt: skip
     assert all(tensor.dtype == torch.float16 for tensor in load_file(folder / "model.safetensors").values())
     monkeypatch.chdir(tmp_path)
+    (tmp_path / trained.path.name).mkdir()  # a character's folder, say: what is no run is not meant
     assert find_run(trained.path.name) == folder
     assert ships(folder)
     assert not ships(trained.path)

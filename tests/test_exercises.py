@@ -263,7 +263,9 @@ def test_it_says_so_if_the_fish_does_not_say_the_same(typed: Callable[..., Any],
 
 
 def test_a_loop_that_never_ends_can_be_stopped(typed: Callable[..., Any], tmp_path: Path) -> None:
-    written(find("causal-mask"), tmp_path / "exercises", ("return", "import signal\nsignal.raise_signal(signal.SIGINT)\nreturn"))
+    written(
+        find("causal-mask"), tmp_path / "exercises", ("return", "import signal\nsignal.raise_signal(signal.SIGINT)\nreturn")
+    )
     stopped = typed("causal-mask")
     assert stopped.exit_code == 130
     assert "does a loop in it never end?" in stopped.stderr

@@ -88,6 +88,21 @@ def test_a_run_by_the_clock_takes_the_steps_of_a_planned_one(seconds: list[float
     assert [rate for rate, _ in taken] == pytest.approx([rate for rate, _ in planned], abs=1e-12)
 
 
+@pytest.mark.parametrize("shallow", [True, False])
+def test_a_clock_whose_time_is_over_still_ends_the_run(shallow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preparing may take longer than the whole time: then there is a second to learn in."""
+    now = 100.0
+    monkeypatch.setattr("guppylm.training.clock.time.monotonic", lambda: now)
+    clock, config = Clock(now, deadline=60.0, shallow=shallow), TrainConfig(steps=500, shallow_steps=350 if shallow else 0)
+    for step in range(1, 100):
+        now += 0.3
+        config = clock.plan(step, config)
+        if clock.decided:
+            break
+    assert clock.decided
+    assert config.steps <= 8
+
+
 def test_steps_in_time_of_a_steady_machine() -> None:
     assert steps_in_time(400, 0.5, decay=0.5) == 800
     assert steps_in_time(1, 3.0, decay=0.5) == 1  # the first step already took more than all the time

@@ -143,7 +143,8 @@ def find_run(run: str | Path | None) -> Path:
             raise RunError("there is no trained fish under runs/ yet; `guppylm train` makes one in five minutes")
         return found
     places = (Path(run), Path("runs") / run, SHIPPED / run)
-    return next((place for place in places if place.is_dir()), places[0])
+    runs = [place for place in places if (place / CONFIG).exists()]  # a character's folder may have the same name
+    return next((place for place in (*runs, *places) if place.is_dir()), places[0])
 
 
 def ships(run: Path) -> bool:

@@ -8,6 +8,7 @@ from guppylm.config import TrainConfig
 
 SHALLOW_TIME = 0.5  # the share of the time in which only the first third of the layers is trained,
 SHALLOW = 0.7  # and about the share of the steps: they cost half as much as those with all layers, or less
+LEAST = 1.0  # seconds of learning, also where preparing took all the time there was
 
 
 class Clock:
@@ -20,7 +21,7 @@ class Clock:
 
     def __init__(self, began: float, deadline: float, shallow: bool) -> None:
         """`shallow`: whether there are shallow steps at all."""
-        self.began, self.deadline = began, deadline
+        self.began, self.deadline = began, max(deadline, began + LEAST)
         self.decided = False
         self._shallow_share = None if shallow else 0.0  # of the time, that the shallow steps took; None while they last
 

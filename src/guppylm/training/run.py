@@ -16,7 +16,7 @@ from guppylm.data.text import TOKENIZERS
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.errors import RunError
 from guppylm.model import Transformer
-from guppylm.training.clock import SHALLOW
+from guppylm.training.clock import LEAST, SHALLOW
 from guppylm.training.loop import train
 from guppylm.training.material import (
     Material,
@@ -116,7 +116,7 @@ def run_training(
         shallow_steps = 0  # what they gain has been measured on conversations only
     config = dials(kind, train_config(steps, seed, precision, shallow_steps))
     minutes = 5.0 if minutes is None and steps is None else minutes
-    deadline = None if minutes is None else max(began + minutes * 60 - RESERVE, time.monotonic() + 0.1)
+    deadline = None if minutes is None else began + minutes * 60 - RESERVE
     how_long = f"{steps:,} steps" if steps else f"as many steps as {minutes:g} minutes hold,"
     reporter.say(
         f"{sum(p.numel() for p in Transformer(model_config).parameters()):,} parameters, {how_long} of about "
@@ -168,6 +168,8 @@ def _train(
     model = new_model(run.model, run.train.seed).to(device)
     steps, measure = steps_of(material, run.train, run.model.context), measure_of(folder, run, tokenizer)
     prompts = run.prompts[:GROWING_UP]
+    if deadline is not None and deadline - time.monotonic() < LEAST:
+        reporter.say("preparing took nearly all the time, so he learns for a second only: more --minutes, or fewer --rows")
     if not train(model, tokenizer, steps, measure, prompts, run.train, folder, reporter, resume, deadline):
         raise KeyboardInterrupt
 
