@@ -8,7 +8,7 @@ NODE = command -v npm > /dev/null && node -e \
   || { echo "the page needs Node 20.19 or newer, and npm: https://nodejs.org"; exit 1; }
 PAGE := $(shell find web/src web/public web/scripts web/index.html web/*.config.* -type f 2>/dev/null)
 
-.PHONY: fish tank test test-all test-web web-tools lint site
+.PHONY: fish tank test test-all test-web web-tools lint site classroom notebooks
 
 fish: .venv/fish  # train Guppy in five minutes (or go on where that stopped), then talk to him
 	@if [ -e runs/guppy/training_state.safetensors ]; then $(BIN)/guppylm train --resume; \
@@ -46,6 +46,13 @@ lint: .venv/dev
 site: .venv/docs  # the course as web pages; a dead link or a missing piece of code is an error
 	$(BIN)/sphinx-build -q -W --keep-going docs build/site
 	@echo "open build/site/index.html"
+
+classroom: .venv/onnx .venv/docs  # build/classroom, for a USB stick: what a class needs, without a network; RUN=runs/guppy is its fish
+	rm -rf build/classroom
+	$(BIN)/python bench/classroom.py build/classroom $(RUN)
+
+notebooks: .venv/dev  # runs all of them from top to bottom, trainings for seconds only, and writes nothing
+	$(BIN)/python notebooks/execute.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

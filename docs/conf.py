@@ -26,7 +26,8 @@ PAGES = {
         "from-9m-to-7b",
         "which-to-read",
     ),
-    "Do it": ("labs", "exercises", "inside", "your-own"),
+    "Do it": ("tank", "labs", "exercises", "inside", "your-own"),
+    "Teach it": ("teaching", "paper", "quiz"),
     "Measured": ("guppy", "evaluation", "performance", "log"),
 }
 HERE = Path(__file__).parent
