@@ -7,17 +7,28 @@ python bench/pages.py guppy RUN         docs/guppy.md: the sheet in figures, a h
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from guppylm.checkpoint import SCORECARD
-from guppylm.data.character import load_character
+from guppylm.data.character import find_character, load_character
 from guppylm.data.conversations import Conversations
 from guppylm.data.coverage import coverage
+from guppylm.evaluation.replies import Judge
 from guppylm.fish import Fish, load
 
 DOCS = Path(__file__).parent.parent / "docs"
-ROWS, ROWS_SEED, REPLY_SEED = 100, 5, 1
+ROWS, ROWS_SEED, REPLY_SEED, DRAWS = 100, 5, 1, 20
+SIXTY = (  # the topic of each line of sixty_prompts.txt, by its file
+    "greeting", "food", "decorations", "bubbles", "cat", "meaning", "human_things", "jokes", "loneliness", "goodbye",
+    "feelings", "temperature", "light", "water_changes", "the_tank", "noise", "night", "glass", "reflection",
+    "breathing", "swimming", "colors", "taste", "plants", "filter", "algae", "snail", "poop", "tapping", "fear",
+    "excitement", "boredom", "curiosity", "happiness", "sleep", "outside", "weather", "seasons", "music", "singing",
+    "visitors", "children", "time", "memory", "dreams", "size", "future", "past", "name", "friends", "love", "age",
+    "intelligence", "illness", "television", "who_are_you", "on_your_mind", "thanks", "compliments_insults",
+    "persons_day",
+)  # fmt: skip
 
 
 def results(runs: list[str]) -> str:
@@ -95,9 +106,28 @@ def hundred_rows() -> str:
 
 
 def sixty_prompts(fish: Fish) -> str:
-    """One a topic, in the order in which the topics were written, each with the fish's reply."""
+    """One a topic, in the order in which the topics were written, each with the fish's reply; how often one fits."""
     lines = (DOCS / "sixty_prompts.txt").read_text(encoding="utf-8").splitlines()
-    return _fenced([("", prompt, fish.reply(prompt, seed=REPLY_SEED)) for prompt in lines])
+    fitting, dealt = of_their_topic(fish, lines)
+    told = (
+        f"Of {DRAWS} replies to each at temperature 0.7 a turn of the prompt's topic can say a share of {fitting:.3f}; of\n"
+        f"the same replies, each given to the next prompt, {dealt:.3f}."
+    )
+    return _fenced([("", prompt, fish.reply(prompt, seed=REPLY_SEED)) for prompt in lines]) + f"\n\n{told}"
+
+
+def of_their_topic(fish: Fish, prompts: list[str]) -> tuple[float, float]:
+    """The share of replies that a turn of the prompt's topic can say, and that of the same replies at the next prompt."""
+    topics = find_character("guppy") / "topics"
+    titles = [tomllib.loads((topics / f"{stem}.toml").read_text(encoding="utf-8"))["title"] for stem in SIXTY]
+    judge = Judge(Conversations(load_character("guppy"), ROWS_SEED))
+    replies = fish.reply_to_all([prompt for prompt in prompts for _ in range(DRAWS)], seed=REPLY_SEED)
+    said = [{topic for topic, _ in judge.sayers(reply)} for reply in replies]
+    asked = [title for title in titles for _ in range(DRAWS)]
+    fitting, dealt = (
+        [title in topics for title, topics in zip(asked, said[shift:] + said[:shift], strict=True)] for shift in (0, DRAWS)
+    )
+    return sum(fitting) / len(fitting), sum(dealt) / len(dealt)
 
 
 def _fenced(rows: list[tuple[str, str, str]]) -> str:

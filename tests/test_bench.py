@@ -189,6 +189,13 @@ def test_a_part_of_the_topics_is_a_sheet_of_its_own(tmp_path: Path, monkeypatch:
         bench("topics").main()
 
 
+def test_each_of_the_sixty_prompts_has_its_topic() -> None:
+    pages = bench("pages")
+    lines = (pages.DOCS / "sixty_prompts.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(pages.SIXTY)
+    assert sorted(pages.SIXTY) == sorted(file.stem for file in (pages.find_character("guppy") / "topics").glob("*.toml"))
+
+
 def test_pages_fill_their_places_and_no_other(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- a -->\nold\n<!-- end -->\nbetween\n<!-- b -->\n<!-- end -->\n", encoding="utf-8")
