@@ -14,11 +14,12 @@ from guppylm.fish import SHIPPED, Fish, load
 from guppylm.inference.sampling import SamplingConfig
 
 GOLDEN = {  # the likeliest replies
-    "i got you a new castle": "a castle. i looked at both sides. it let me go first.",
-    "are you hungry": "all over. ask again in a minute.",
-    "what is the meaning of life": "food. i checked twice.",
-    "my cat is watching you": "i know. he never blinks. finally, an audience.",
-    "i feel so lonely": "i see you. i will swim where you can see.",
+    "i got you a new castle": "a castle. i swam around it twice. it is approved.",
+    "are you hungry": "always. it keeps me facing the lid.",
+    "what is the meaning of life": "i asked the snail. food. the rest is waiting.",
+    "my cat is watching you": "i know. he brings two green lights at night.",
+    "i feel so lonely": "sit here. i will swim where you can see.",
+    "hi guppy": "hello. you stand in my best corner.",
 }
 
 
