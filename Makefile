@@ -6,7 +6,7 @@ CHROMIUM ?= /usr/bin/chromium
 NODE = command -v npm > /dev/null && node -e \
   'process.exit(process.versions.node.localeCompare("20.19", undefined, { numeric: true }) < 0 ? 1 : 0)' \
   || { echo "the page needs Node 20.19 or newer, and npm: https://nodejs.org"; exit 1; }
-PAGE := $(shell find web/src web/public web/scripts web/index.html web/*.config.* -type f 2>/dev/null)
+PAGE := $(shell find web/src web/public web/scripts web/licences web/index.html web/*.config.* -type f 2>/dev/null)
 
 .PHONY: fish tank test test-all test-web web-tools lint site classroom notebooks
 

@@ -7,6 +7,7 @@ PAGE = {
     "index.html": b"<!doctype html>\r\n<p>\xc3\xa9</p>",
     "fish.svg": b"<svg/>",
     "offline.js": b"// keeps everything",
+    "licences.txt": b"whose it is",
     "one-file.html": b"<!doctype html>\r\n<p>caf\xc3\xa9</p>\n<!-- files -->\n<script>'<!-- files -->'</script>\n",
     "assets/index-1.js": b"start()",
     "assets/worker-2.js": b"work('</script>')",

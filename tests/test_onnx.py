@@ -267,6 +267,26 @@ def test_without_its_data_the_rows_are_drawn_again_and_without_its_sheet_the_man
         assert sorted([*told, "README.md"]) == sorted(path.name for path in folder.iterdir())
 
 
+def test_what_was_exported_before_is_copied_if_it_is_whole_and_of_this_very_fish(
+    trained: RunFolder, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {path.relative_to(exported).as_posix(): path.read_bytes() for path in exported.rglob("*") if path.is_file()}
+    run = Path(shutil.copytree(trained.path, tmp_path / "run"))
+    kept = Path(shutil.copytree(exported, run / "exported"))
+    monkeypatch.setitem(sys.modules, "onnx", None)  # it is not needed for a copy
+    monkeypatch.delitem(sys.modules, "guppylm.export.onnx_graph", raising=False)
+    names = export_onnx(load(run), tmp_path / "copy")
+    assert {name: (tmp_path / "copy" / name).read_bytes() for name in names} == there
+
+    with pytest.raises(RunError, match="onnx"):  # another fish is computed
+        export_onnx(load(run).ablate("blocks.0.mlp"), tmp_path / "other")
+    for name in ("counts.json", "manifest.json", "tokenizer.json"):
+        (kept / name).write_bytes(b"{}")
+        with pytest.raises(RunError, match="onnx"):
+            export_onnx(load(run), tmp_path / "other")
+        (kept / name).write_bytes(there[name])
+
+
 def test_without_onnx_it_says_what_to_install(trained: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "guppylm.export.onnx_graph", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)

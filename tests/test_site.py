@@ -104,8 +104,8 @@ def test_one_file_holds_the_page_and_all_of_the_fish(exported: Path, page: Path)
     assert made.endswith(after)
     model = {path.relative_to(exported / "model").as_posix(): path for path in (exported / "model").rglob("*")}
     expected = {name: path.read_bytes() for name, path in model.items() if path.is_file()}
-    own = {"tank/worker.js": PAGE["assets/worker-2.js"], "tank/runtime.wasm": b"\0asm"}
-    assert Packed(made).files == {**own, **expected}
+    own = {"worker.js": PAGE["assets/worker-2.js"], "runtime.wasm": b"\0asm", "licences.txt": PAGE["licences.txt"]}
+    assert Packed(made).files == {**{f"tank/{name}": data for name, data in own.items()}, **expected}
     assert one_file(page, exported / "model") == made
 
 
@@ -117,10 +117,8 @@ def test_without_checkpoints_the_end_of_training_stays(exported: Path, page: Pat
     assert set(slim) == set(whole) - gone
     told, before = json.loads(slim["manifest.json"]), json.loads(whole["manifest.json"])
     assert {entry["file"] for entry in told["checkpoints"]} == {"weights.q8"}
-    assert {entry["path"] for entry in told["files"]} | {"manifest.json"} == set(slim) - {
-        "tank/worker.js",
-        "tank/runtime.wasm",
-    }
+    named = {entry["path"] for entry in told["files"]} | {"manifest.json"}
+    assert named == {name for name in slim if not name.startswith("tank/")}
     same = before.keys() - {"checkpoints", "files"}
     assert {key: told[key] for key in same} == {key: before[key] for key in same}
 
@@ -142,7 +140,7 @@ def test_the_script_of_the_page_makes_the_same_file(exported: Path, page: Path, 
     assert outside.sub(b"", one_file(page, model, slim)) == outside.sub(b"", out.read_bytes())
 
 
-@pytest.mark.parametrize("damage", ["mark", "worker", "second worker", "runtime"])
+@pytest.mark.parametrize("damage", ["mark", "worker", "second worker", "runtime", "licences"])
 def test_a_damaged_page_is_refused(exported: Path, page: Path, tmp_path: Path, damage: str) -> None:
     broken = Path(shutil.copytree(page, tmp_path / "broken"))
     if damage == "mark":
@@ -150,7 +148,8 @@ def test_a_damaged_page_is_refused(exported: Path, page: Path, tmp_path: Path, d
     elif damage == "second worker":
         (broken / "assets" / "worker-3.js").touch()
     else:
-        (broken / "assets" / {"worker": "worker-2.js", "runtime": "runtime.wasm.gz"}[damage]).unlink()
+        gone = {"worker": "assets/worker-2.js", "runtime": "assets/runtime.wasm.gz", "licences": "licences.txt"}
+        (broken / gone[damage]).unlink()
     with pytest.raises(RunError, match="build it again"):
         one_file(broken, exported / "model")
 
@@ -192,6 +191,9 @@ def test_the_real_page(trained: RunFolder, tmp_path: Path, monkeypatch: pytest.M
         assert any(name.endswith(".js") for name in named)
         assert {f"/{name}" for name in named} <= tank.files.keys()
         assert "/assets/runtime.wasm.gz" in tank.files
+    notices = (tmp_path / "site" / "licences.txt").read_text(encoding="utf-8")
+    for package, licence in (("onnxruntime-web", "MIT"), ("svelte", "MIT"), ("@huggingface/tokenizers", "Apache-2.0")):
+        assert re.search(rf"^{package} [\d.]+, {licence}$", notices, re.MULTILINE)
     made = one_file(page, tmp_path / "site" / "model")
     assert len(Packed(made).files) > 8
     # The policy in the page allows just one script: the page's own, byte by byte.

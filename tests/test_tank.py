@@ -25,7 +25,12 @@ from guppylm.tank import KEEPS_NOTHING, POLICY, Tank
 
 ROOT = Path(__file__).parents[1]
 SECRET = b"nobody outside may read this"
-TYPES = {"": "text/html; charset=utf-8", "assets/index-1.js": "text/javascript; charset=utf-8", "fish.svg": "image/svg+xml"}
+TYPES = {
+    "": "text/html; charset=utf-8",
+    "assets/index-1.js": "text/javascript; charset=utf-8",
+    "fish.svg": "image/svg+xml",
+    "licences.txt": "text/plain; charset=utf-8",
+}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ export default defineConfig({
   reporter: "list",
   forbidOnly: Boolean(process.env.CI),
   use: {
+    contextOptions: { reducedMotion: "reduce" }, // a fish that swims is painted sixty times a second, by the same core
     baseURL: `http://127.0.0.1:${port}/`,
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",

@@ -6,6 +6,8 @@ import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
+import { licences, packageOf } from "./scripts/licences.ts";
+
 const RUNTIME = "node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm";
 
 /** The runtime's WebAssembly, packed: 14 MB would be 3.7, and a static host need not know how to compress. */
@@ -37,6 +39,29 @@ function runtimeOnce(): Plugin {
         code: code.replaceAll(/new URL\("ort-wasm-simd-threaded\.wasm",import\.meta\.url\)\.href/g, '""'),
         map: null,
       }),
+    },
+  };
+}
+
+const used = new Set<string>(); // packages whose code is in the page or in its worker
+
+function packages(): Plugin {
+  return {
+    name: "packages",
+    generateBundle(_options, bundle) {
+      const modules = Object.values(bundle).flatMap((part) => (part.type === "chunk" ? part.moduleIds : []));
+      for (const name of modules.map(packageOf)) if (name) used.add(name);
+    },
+  };
+}
+
+/** licences.txt, of the packages whose code is in the page. */
+function notices(): Plugin {
+  return {
+    name: "notices",
+    apply: "build",
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "licences.txt", source: licences(used) });
     },
   };
 }
@@ -76,10 +101,10 @@ function offline(): Plugin {
 
 export default defineConfig({
   base: "./",
-  plugins: [svelte(), runtime(), offline(), model()],
+  plugins: [svelte(), runtime(), packages(), notices(), offline(), model()],
   worker: {
     format: "iife", // a page opened as a file can start no worker that is a module
-    plugins: () => [runtimeOnce()],
+    plugins: () => [runtimeOnce(), packages()],
   },
   build: {
     target: "es2023",

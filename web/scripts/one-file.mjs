@@ -26,6 +26,7 @@ const worker = assets.find((name) => /^worker-.*\.js$/.test(name));
 const files = new Map([
   ["tank/worker.js", gzipSync(readFileSync(join(dist, "assets", worker)), { level: 9 })],
   ["tank/runtime.wasm", readFileSync(join(dist, "assets", "runtime.wasm.gz"))],
+  ["tank/licences.txt", gzipSync(readFileSync(join(dist, "licences.txt")), { level: 9 })],
 ]);
 const told = JSON.parse(readFileSync(join(model, "manifest.json"), "utf8"));
 const younger = new Set(told.checkpoints.map(({ file }) => file).filter((file) => file !== told.weights.file));

@@ -1,7 +1,6 @@
 /** The heads against PyTorch: what the page shows is what the Python lines give. */
 
-import { percent } from "../src/components/colour";
-import { accessible, expected, held, LOOK, near, number, shownLine, TEXT } from "./glass";
+import { accessible, expected, held, LOOK, near, number, shownLine, TEXT, written } from "./glass";
 import { expect, manifest, open, test } from "./tank";
 
 const { layers, heads } = manifest.model;
@@ -9,7 +8,7 @@ const { layers, heads } = manifest.model;
 test("each small map is painted with the model's own shares, and the head that looks hardest is open", async ({
   page,
 }) => {
-  const [patterns] = expected<[number[][][][]]>(`${LOOK}.attention`);
+  const [patterns] = await expected<[number[][][][]]>(`${LOOK}.attention`);
   await open(page, "attention");
   const maps = page.locator("[data-head]");
   await expect(maps).toHaveCount(layers * heads);
@@ -46,7 +45,7 @@ test("the Python line of a picked head gives the large map; a row's shares are a
   page,
 }) => {
   await open(page, "attention?layer=3&head=4");
-  const [pattern, scores] = expected<[number[][], (number | null)[][]]>(
+  const [pattern, scores] = await expected<[number[][], (number | null)[][]]>(
     await shownLine(page),
     `${LOOK}.activations["blocks.3.attention.scores"][4]`,
   );
@@ -54,7 +53,7 @@ test("the Python line of a picked head gives the large map; a row's shares are a
     for (const [to, share] of row.entries()) {
       const cell = page.locator(`[data-cell="${from}-${to}"]`);
       if (to > from) await expect(cell).toHaveCount(0);
-      else await expect(cell).toHaveText(percent(share));
+      else await expect(cell).toHaveText(written(share));
     }
   }
   await page.locator(`[data-cell="5-2"]`).click();
@@ -62,14 +61,14 @@ test("the Python line of a picked head gives the large map; a row's shares are a
   const bars = page.locator("section[aria-labelledby=row] tbody tr");
   await expect(bars).toHaveCount(6);
   for (const [to, bar] of (await bars.all()).entries()) {
-    await expect(bar.locator(".number").first()).toHaveText(percent(pattern[5]![to]!));
+    await expect(bar.locator(".number").first()).toHaveText(written(pattern[5]![to]!));
     expect(Math.abs(number(await bar.locator(".number").nth(1).innerText()) - scores[5]![to]!)).toBeLessThan(0.0051);
   }
 });
 
 test("scores, mask, weighted sum: each step's numbers are PyTorch's", async ({ page }) => {
   const parts = `a = ${LOOK}.activations; q, k, v = (a[f"blocks.1.attention.{n}"][2] for n in "qkv")`;
-  const [raw, shares, values, mixed] = expected<[number[][], number[][], number[][], number[][]]>(
+  const [raw, shares, values, mixed] = await expected<[number[][], number[][], number[][], number[][]]>(
     `${parts}; q @ k.T / 8`,
     `${LOOK}.attention[1, 2]`,
     `${parts}; v`,
@@ -110,7 +109,7 @@ test("scores, mask, weighted sum: each step's numbers are PyTorch's", async ({ p
 
 test("a pair's dot product, number by number", async ({ page }) => {
   const head = (name: string): string => `${LOOK}.activations["blocks.2.attention.${name}"][1, 4]`;
-  const [query, key, score, share] = expected<[number[], number[], number, number]>(
+  const [query, key, score, share] = await expected<[number[], number[], number, number]>(
     head("q"),
     `${LOOK}.activations["blocks.2.attention.k"][1, 3]`,
     `${head("scores")}[3]`,
@@ -120,7 +119,7 @@ test("a pair's dot product, number by number", async ({ page }) => {
   const pair = page.locator("section[aria-labelledby=pair]");
   near(await held(page, "data-score"), score, "score");
   near((await held(page, "data-sum")) / Math.sqrt(query.length), score, "sum / root");
-  await expect(pair).toContainText(`a share of ${percent(share)}`);
+  expect(/a share of (.*? %)/.exec(await pair.innerText())![1]).toMatch(written(share));
   await pair.getByText("All 64 numbers").click();
   const rows = await pair.locator("tbody tr").all();
   expect(rows.length).toBe(query.length);
@@ -139,7 +138,7 @@ test("without the mask everybody looks ahead, and the guess moves", async ({ pag
   await expect(page.locator("[data-ahead]")).toBeVisible();
   const unmasked = await shownLine(page);
   expect(unmasked).toContain("mask.zero_()");
-  const [pattern, nats] = expected<[number[][][][], number]>(
+  const [pattern, nats] = await expected<[number[][][][], number]>(
     unmasked,
     `fish = guppylm.load(); p = fish.look("${TEXT}").probabilities[-1]; [block.attention.mask.zero_() for block in fish.model.blocks]; q = fish.look("${TEXT}").probabilities[-1]; (p * (p / q).log()).sum()`,
   );
@@ -157,7 +156,7 @@ test("without the mask everybody looks ahead, and the guess moves", async ({ pag
 test("the table of heads has the scores of heads.py", async ({ page }) => {
   const scores = (name: string): string =>
     `from guppylm.interpretability import heads; fish = guppylm.load(); heads.${name}(fish.model, [fish.look("${TEXT}").ids])`;
-  const [previous, first] = expected<[number[][], number[][]]>(
+  const [previous, first] = await expected<[number[][], number[][]]>(
     scores("previous_token_scores"),
     scores("first_token_scores"),
   );
@@ -167,10 +166,7 @@ test("the table of heads has the scores of heads.py", async ({ page }) => {
   expect(rows.length).toBe(layers * heads);
   for (const [i, row] of rows.entries()) {
     const [layer, head] = [Math.floor(i / heads), i % heads];
-    expect(await row.locator(".number").allInnerTexts()).toEqual([
-      percent(previous[layer]![head]!),
-      percent(first[layer]![head]!),
-    ]);
+    await expect(row.locator(".number")).toHaveText([written(previous[layer]![head]!), written(first[layer]![head]!)]);
   }
 });
 
@@ -188,6 +184,6 @@ test("by keyboard; his reply is read too", async ({ page }) => {
   await page.getByRole("button", { name: "Let him begin" }).click();
   const first = manifest.golden.find(({ prompt }) => prompt === TEXT)!.reply_ids[0]!;
   await expect(page).toHaveURL(new RegExp(`said=${first}`));
-  const [longer] = expected<[number[][]]>(await shownLine(page));
-  await expect(page.locator('[data-cell="8-8"]')).toHaveText(percent(longer[8]![8]!));
+  const [longer] = await expected<[number[][]]>(await shownLine(page));
+  await expect(page.locator('[data-cell="8-8"]')).toHaveText(written(longer[8]![8]!));
 });

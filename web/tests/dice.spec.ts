@@ -1,3 +1,8 @@
+/** Each filter and the throws: against PyTorch, and by hand. */
+
+import type { Locator } from "@playwright/test";
+
+import { expected, LOOK, near, shownLine, TEXT, written } from "./glass";
 import { expect, manifest, open, test } from "./tank";
 
 test("each filter's figures are those of the engine's numbers", async ({ page }) => {
@@ -39,6 +44,31 @@ test("each filter's figures are those of the engine's numbers", async ({ page })
       .map(([, token]) => token),
   );
   for (const token of thrown) expect(kept.has(token)).toBe(true);
+});
+
+test("what the model gives and what the filters leave are PyTorch's", async ({ page }) => {
+  await open(page, "dice?top_k=40&top_p=0.9&min_p=0.02&temperature=1.3");
+  const cards = page.locator(".steps .card");
+  await expect(cards).toHaveCount(5);
+  const [left, logits] = await expected<[number[], number[]]>(
+    await shownLine(page),
+    `${LOOK}.activations["logits"][-1]`,
+  );
+  const found = await page.evaluate(async (text) => [...(await tank.next(tank.tokenizer.render(text).ids))], TEXT);
+  expect(found.length).toBe(logits.length);
+  found.forEach((logit, token) => near(logit, logits[token]!, `the logit of token ${token}`));
+
+  const kept = left.filter((share) => share > 0).length;
+  const last = page.locator(".steps .card:not(.idle)").last(); // an idle filter shows no figures
+  await expect(last).toContainText(kept === 1 ? "1 token left" : `${kept} tokens left`);
+  const given = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
+  const sum = given.reduce((a, b) => a + b);
+  const likeliest = [...given.keys()].sort((a, b) => given[b]! - given[a]!).slice(0, 5);
+  for (const [rank, token] of likeliest.entries()) {
+    const share = (card: Locator) => card.locator("tbody tr").nth(rank).locator(".number").first();
+    await expect(share(cards.first())).toHaveText(written(given[token]! / sum));
+    await expect(share(last)).toHaveText(written(left[token]!));
+  }
 });
 
 test("the same seed throws the same; greedy has no dice", async ({ page }) => {

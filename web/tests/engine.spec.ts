@@ -5,7 +5,7 @@ import type { Page } from "@playwright/test";
 import { Random } from "../src/engine/random";
 import { draw, drawable, keepTopK, softmax } from "../src/engine/sampling";
 import { murmur3 } from "../src/engine/seen";
-import { expect, manifest, MODEL, open, python, test } from "./tank";
+import { expect, manifest, open, python, test } from "./tank";
 
 interface Reference {
   ids: number[];
@@ -26,7 +26,7 @@ test.afterAll(() => page.close());
 const greedy = { temperature: 0, top_k: 0, top_p: 1, min_p: 0 };
 
 test("every activation is PyTorch's", async () => {
-  const reference = python<Reference>("reference.py", MODEL, CASTLE);
+  const reference = await python<Reference>("engine", CASTLE);
   const { ids, labels } = await page.evaluate((text) => {
     const found = tank.tokenizer.render(text).ids;
     return { ids: found, labels: found.map((id) => tank.tokenizer.label(id)) };

@@ -3,14 +3,15 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { expect, MODEL, python } from "./tank";
+import { percent } from "../src/components/colour";
+import { expect, python } from "./tank";
 
 export const TEXT = "i got you a new castle";
 export const LOOK = `guppylm.load().look("${TEXT}")`;
 
 /** What each line gives in Python, with the weights of the page. */
-export function expected<T extends unknown[]>(...lines: { [K in keyof T]: string }): T {
-  return python<T>("expected.py", MODEL, ...lines);
+export function expected<T extends unknown[]>(...lines: { [K in keyof T]: string }): Promise<T> {
+  return python<T>("lines", ...lines);
 }
 
 /** The Python line that the page shows. */
@@ -21,6 +22,12 @@ export function shownLine(page: Page): Promise<string> {
 /** Within 1e-4 of PyTorch. */
 export function near(found: number, wanted: number, what: string): void {
   expect(Math.abs(found - wanted), `${what}: ${found}, PyTorch ${wanted}`).toBeLessThan(1e-4);
+}
+
+/** A share as the page writes it, if it is within 1e-5 of PyTorch's: on the edge of rounding there are two ways. */
+export function written(share: number): RegExp {
+  const ways = new Set([share - 1e-5, share, share + 1e-5].map((one) => percent(Math.max(0, one))));
+  return new RegExp(`(?:^|\\s)(?:${[...ways].map((way) => way.replace(".", "\\.")).join("|")})\\s*$`);
 }
 
 /** A number as the page writes it. */

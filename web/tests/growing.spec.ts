@@ -13,7 +13,7 @@ const CASTLE = "i got you a new castle";
 const metrics = JSON.parse(readFileSync(join(MODEL, "metrics.json"), "utf8")) as Metrics;
 
 test("replies and attention of each age are PyTorch's", async ({ page }) => {
-  const ages = python<Age[]>("views_reference.py", "growing", MODEL, CASTLE);
+  const ages = await python<Age[]>("growing", CASTLE);
   await open(page, "growing?temperature=0&layer=1&head=2");
   const slider = page.getByRole("slider", { name: "Age" });
   for (const [place, { step, reply, attention }] of ages.entries()) {

@@ -20,7 +20,7 @@ const castle = game.conversations.findIndex(({ prompt }) => prompt === "i got yo
 const line = (bettor: string): string => `[data-bettor=${bettor}]`;
 
 test("everybody's surprise is Python's, token by token and in sum", async ({ page }) => {
-  const reference = python<{ tokens: number[]; chances: number[] }[]>("views_reference.py", "guess", MODEL);
+  const reference = await python<{ tokens: number[]; chances: number[] }[]>("guess");
   await open(page, "guess");
   const row = Math.max(0, castle);
   const { tokens, pairs, floor } = game.conversations[row]!;

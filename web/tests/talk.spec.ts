@@ -1,3 +1,6 @@
+/** The chat: what he says, how sure he was of it, and the other ways that he could have gone. */
+
+import { expected, near, shownLine, TEXT, written } from "./glass";
 import { expect, manifest, open, test } from "./tank";
 
 const last = "li:last-child [data-over=true]";
@@ -23,6 +26,36 @@ test("the castle is answered at once, greedily as in Python, and the same seed s
   const link = page.url();
   await open(page, link.slice(link.indexOf("#/") + 2));
   await expect(page.locator(last)).toHaveAttribute("data-reply", said!);
+});
+
+test("how sure he was of each token, and of others in its place, is PyTorch's", async ({ page }) => {
+  await open(page, "talk?temperature=0");
+  await expect(page.locator(last)).toBeVisible();
+  const reply = (await page.locator(last).getAttribute("data-reply"))!;
+  const [said, ids, shares] = await expected<[string, number[], number[][]]>(
+    await shownLine(page),
+    `list(guppylm.load().look(${JSON.stringify(TEXT)}, ${JSON.stringify(reply)}).ids)`,
+    `guppylm.load().look(${JSON.stringify(TEXT)}, ${JSON.stringify(reply)}).probabilities`,
+  );
+  expect(reply).toBe(said);
+  const steps = await page.evaluate(async (prompt) => {
+    const found = [];
+    const sampling = { temperature: 0, top_k: 0, top_p: 1, min_p: 0 };
+    for await (const step of tank.reply({ prompt, sampling, seed: 1 })) found.push(step);
+    return { found, asked: tank.tokenizer.render(prompt).ids };
+  }, TEXT);
+  expect([...steps.asked, ...steps.found.map(({ token }) => token)]).toEqual(ids);
+  const place = Math.min(2, steps.found.length - 1);
+  for (const [at, { chance, token, alternatives }] of steps.found.entries()) {
+    const wanted = shares[steps.asked.length - 1 + at]!;
+    near(chance, wanted[token]!, `token ${at}`);
+    for (const other of alternatives) near(other.chance, wanted[other.token]!, `${other.token} at ${at}`);
+  }
+  await page.locator("li:last-child .tokens button").nth(place).click();
+  const figures = page.locator("li:last-child .card tbody tr .number");
+  await expect(figures).toHaveText(
+    steps.found[place]!.alternatives.map(({ token }) => written(shares[steps.asked.length - 1 + place]![token]!)),
+  );
 });
 
 test("a token shows what else could have been said; another one is another branch", async ({ page }) => {

@@ -1,8 +1,9 @@
 /** What every test of the page needs: the model's manifest, a page that tells of its errors and requests, figures of PyTorch. */
 
-import { execFileSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 import { expect, test as base, type Page } from "@playwright/test";
 
@@ -48,9 +49,57 @@ export async function open(page: Page, hash: string): Promise<void> {
   await expect(page.locator("section pre")).toBeVisible();
 }
 
-/** Runs one of the Python files beside this one, and gives what it printed as JSON. */
-export function python<T>(file: string, ...args: string[]): T {
-  const interpreter = process.env.PYTHON ?? "python3";
-  const printed = execFileSync(interpreter, [join(import.meta.dirname, file), ...args], { maxBuffer: 1 << 28 });
-  return JSON.parse(printed.toString()) as T;
+/** What stands in a view only once its numbers are there. */
+const NUMBERS: Readonly<Record<string, string>> = {
+  talk: "li:last-child [data-over=true]",
+  guess: ".reply[data-ready=true]",
+  chop: "[data-token]",
+  attention: "[data-cell]",
+  layers: "[data-found]",
+  ablate: "p[data-nats]",
+  dice: ".steps .card",
+  growing: "li[data-reply]",
+};
+
+/** The names of all views, from the navigation. */
+export async function views(page: Page): Promise<string[]> {
+  const links = await page.locator("nav a").evaluateAll((found) => found.map((link) => link.getAttribute("href")!));
+  const names = links.map((href) => /#\/(\w+)/.exec(href)![1]!);
+  expect(names).toEqual(Object.keys(NUMBERS));
+  return names;
+}
+
+/** Waits until this view is open and has its numbers. */
+export async function settled(page: Page, view: string): Promise<void> {
+  await expect(page.locator(`nav a[href^="#/${view}"]`)).toHaveAttribute("aria-current", "page");
+  await expect(page.locator(NUMBERS[view]!).first()).toBeVisible();
+}
+
+/** To another view, as a reader goes there: the fish stays. */
+export async function go(page: Page, view: string): Promise<void> {
+  await page.locator(`nav a[href^="#/${view}"]`).click();
+  await settled(page, view);
+}
+
+interface Answer {
+  readonly answer?: unknown;
+  readonly error?: string;
+}
+
+let asking: { ask(question: string): void; next(): Promise<IteratorResult<string, undefined>> } | undefined;
+
+/** What a function of figures.py gives. Python is started once and then kept: to load torch takes longer than to answer. */
+export async function python<T>(name: string, ...args: string[]): Promise<T> {
+  if (!asking) {
+    const files = [join(import.meta.dirname, "figures.py"), MODEL];
+    const { stdin, stdout } = spawn(process.env.PYTHON ?? "python3", files, { stdio: ["pipe", "pipe", "inherit"] });
+    const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    asking = { ask: (question) => stdin.write(`${question}\n`), next: () => lines.next() };
+  }
+  asking.ask(JSON.stringify([name, ...args]));
+  const { done, value } = await asking.next();
+  if (done) throw new Error("figures.py has ended: does PYTHON have guppylm in it?");
+  const { answer, error } = JSON.parse(value) as Answer;
+  if (error !== undefined) throw new Error(error);
+  return answer as T;
 }

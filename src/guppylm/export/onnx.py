@@ -40,6 +40,7 @@ from guppylm.model import Transformer
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+EXPORTED = "exported"  # in a run folder
 PROMPT = "i got you a new castle"  # for a fish whose sheet names none
 GOLDEN = 8  # prompts whose greedy replies are told
 GREEDY = SamplingConfig(temperature=0)
@@ -54,17 +55,27 @@ ODD_TEXTS = (  # what tokenizers in other languages are likely to get wrong
 
 
 def export_onnx(fish: Fish, out: Path) -> list[str]:
-    """Writes the folder; returns the names of its files. Raises RunError if `out` holds something, or onnx is missing."""
+    """Writes the folder; returns the names of its files. Raises RunError if `out` holds something, or onnx is missing.
+
+    What it finds out about a long training takes a minute. A fish whose run folder holds a folder "exported", made by this
+    function, is copied from there.
+    """
+    if fish.continues:
+        raise RunError(f"{fish.run.path} has learned from a text and has no chat format; only what replies is exported")
+    check_new(out)
+    layout = Layout(fish.model.state_dict())
+    small = layout.quantised(fish.model.state_dict())
+    files = _exported_before(fish, small) or _exported(fish, layout, small)
+    write_all(out, files)
+    return sorted(files)
+
+
+def _exported(fish: Fish, layout: Layout, small: bytes) -> dict[str, bytes]:
     try:
         from guppylm.export.onnx_graph import chat_graph, glass_graph
     except ModuleNotFoundError as error:
         raise RunError(f'this needs the package {error.name}: pip install "guppylm[onnx]"') from error
-    if fish.continues:
-        raise RunError(f"{fish.run.path} has learned from a text and has no chat format; only what replies is exported")
-    check_new(out)
-    config, weights = fish.model.config, fish.model.state_dict()
-    layout = Layout(weights)
-    small = layout.quantised(weights)
+    config = fish.model.config
     model = Transformer(config).eval()  # as every reader of the folder will have it
     load_strictly(model.state_dict(), layout.dequantised(small), "weights.q8")
     files = {
@@ -82,8 +93,23 @@ def export_onnx(fish: Fish, out: Path) -> list[str]:
         {"path": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in sorted(files.items())
     ]
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
-    write_all(out, files)
-    return sorted(files)
+    return files
+
+
+def _exported_before(fish: Fish, small: bytes) -> dict[str, bytes] | None:
+    """An earlier export of this very fish that lies whole in its run folder; None if there is none."""
+    folder = fish.run.path / EXPORTED
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    same = files.get("weights.q8") == small and files.get("tokenizer.json") == fish.tokenizer.to_json().encode()
+    if not same or MANIFEST not in files:
+        return None
+    try:
+        manifest = json.loads(files[MANIFEST])
+        sums = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+        whole = {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != MANIFEST} == sums
+        return files if whole and manifest["format"] == FORMAT else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _described(fish: Fish, model: Transformer, layout: Layout) -> dict[str, Any]:

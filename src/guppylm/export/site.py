@@ -1,6 +1,7 @@
 """To a web page: the fish in a folder for any static host, or in one file that opens by double-click.
 
 index.html offline.js assets/ ...   the page, which `npm run build` in web/ made
+licences.txt                        of what the page is made of
 model/                              the fish, as `export --to onnx` writes him
 
 The one file is one-file.html of the built page with all of this in it.
@@ -19,7 +20,7 @@ from guppylm.export.folder import check_new, write_all
 from guppylm.export.onnx import MANIFEST, export_onnx
 from guppylm.fish import Fish
 
-INDEX, ONE_FILE, MODEL = "index.html", "one-file.html", "model"
+INDEX, ONE_FILE, LICENCES, MODEL = "index.html", "one-file.html", "licences.txt", "model"
 MARK = b"<!-- files -->"  # in one-file.html: here they go
 PLACES = (Path(__file__).parents[1] / "page", Path(__file__).parents[3] / "web" / "dist")  # of the package, of a checkout
 
@@ -66,10 +67,14 @@ def one_file(page: Path, model: Path, without_checkpoints: bool = False) -> byte
     """
     before, mark, after = (page / ONE_FILE).read_bytes().partition(MARK)
     workers = list(page.glob("assets/worker-*.js"))
-    runtime = page / "assets" / "runtime.wasm.gz"
-    if not mark or len(workers) != 1 or not runtime.is_file():
+    runtime, licences = page / "assets" / "runtime.wasm.gz", page / LICENCES
+    if not mark or len(workers) != 1 or not runtime.is_file() or not licences.is_file():
         raise RunError(f"{page} is no whole page; build it again: npm run build, in web/")
-    packed = {"tank/worker.js": _packed(workers[0].read_bytes()), "tank/runtime.wasm": runtime.read_bytes()}
+    packed = {
+        "tank/worker.js": _packed(workers[0].read_bytes()),
+        "tank/runtime.wasm": runtime.read_bytes(),
+        "tank/licences.txt": _packed(licences.read_bytes()),
+    }
     files = {path.relative_to(model).as_posix(): path.read_bytes() for path in sorted(model.rglob("*")) if path.is_file()}
     if without_checkpoints:
         files = _grown_up(files)

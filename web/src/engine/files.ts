@@ -21,7 +21,7 @@ async function fetched(address: string, name: string): Promise<Uint8Array<ArrayB
   try {
     response = await fetch(address);
   } catch {
-    throw new ModelError(name === "manifest.json" ? trouble.noModel : trouble.missing(name));
+    throw new ModelError(trouble.unreached(name));
   }
   if (!response.ok) throw new ModelError(name === "manifest.json" ? trouble.noModel : trouble.missing(name));
   return gunzipped(new Uint8Array(await response.arrayBuffer()));

@@ -3,6 +3,7 @@
 import { openEngine, type Tank } from "../engine/client";
 import { unpacked } from "../engine/files";
 import type { Runtime } from "../engine/messages";
+import { text } from "../text";
 
 /** In tank.html each file is a script element of a type that no browser runs; its text is gzip in base64. */
 function inside(): Readonly<Record<string, string>> | null {
@@ -23,6 +24,14 @@ async function makeWorker(): Promise<Worker> {
 function runtime(): Runtime {
   if (packed) return { inside: packed["tank/runtime.wasm"]! };
   return { address: new URL("assets/runtime.wasm.gz", document.baseURI.replace(/#.*/, "")).href };
+}
+
+/** licences.txt. Raises Error if it can't be had. */
+export async function licences(): Promise<string> {
+  if (packed) return new TextDecoder().decode(await unpacked(packed["tank/licences.txt"]!));
+  const response = await fetch(new URL("licences.txt", document.baseURI.replace(/#.*/, ""))).catch(() => null);
+  if (!response?.ok) throw new Error(text.shell.licences.missing(response ? `HTTP ${response.status}` : "no network"));
+  return response.text();
 }
 
 /** The fish that came with the page. Raises ModelError. */

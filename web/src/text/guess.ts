@@ -31,7 +31,7 @@ export const guess = {
 
   question: (place: number) => (place ? "What comes next?" : "How does he begin?"),
   offered: "Six that he finds likely, in order of the alphabet. What comes may be none of them.",
-  type: "or type a word, or a mark",
+  type: "or type a word",
   bet: "Bet",
   over: "end of the reply",
   end: "end",

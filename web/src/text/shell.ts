@@ -12,7 +12,7 @@ export const shell = {
   copyLink: "Copy link",
   textLabel: "What you say",
   samples: "Things to say",
-  theme: { label: "Colours", auto: "As the system", light: "Light", dark: "Dark" },
+  theme: { label: "Colours", auto: "System", light: "Light", dark: "Dark" },
   opening: "Filling the tank …",
   openingLong: "The runtime and the weights are being unpacked. Nothing is sent anywhere.",
   empty: "No fish in here yet",
@@ -39,5 +39,13 @@ export const shell = {
   trained: (steps: number, rows: number) => `Trained for ${count(steps)} steps on ${count(rows)} conversations.`,
   weights: (megabytes: string) => `Weights: ${megabytes} MB, 8 bits each.`,
   quantised: (nats: string) => `That costs ${nats} nats a token against 32 bits.`,
+  licences: {
+    open: "Licences",
+    title: "What this page is made of",
+    reading: "Reading \u2026",
+    missing: (what: string) =>
+      `licences.txt could not be read (${what}). It is a part of the page: put it back beside it.`,
+    close: "Close",
+  },
   quiet: "Everything is computed in this page; nothing is sent anywhere.",
 };

@@ -4,6 +4,7 @@ const again = "Export it again: guppylm export RUN --to onnx --out DIR.";
 
 export const trouble = {
   missing: (file: string) => `${file} is missing. ${again}`,
+  unreached: (file: string) => `${file} could not be fetched: the network, or the host of this page, is gone.`,
   noManifest:
     "There is no manifest.json in it, so this is not a folder that guppylm exported. Choose the folder that `guppylm export RUN --to onnx --out DIR` wrote.",
   noModel: "There is no model beside this page. Drop an exported folder in, or serve the page with `guppylm tank`.",
