@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
@@ -214,7 +215,7 @@ def test_recorded_runs_bear_out_the_lesson(lab: Lab) -> None:
     for result in results:
         assert lab.lesson(result).holds, (result.seed, lab.lesson(result).says)
         assert result.arms[0].steps == result.arms[1].steps == STEPS
-        if ", 1 threads" not in result.machine:  # `--live` promises two minutes on two cores
+        if ", 1 thread," not in result.machine:  # `--live` promises two minutes on two cores
             assert sum(arm.seconds for arm in result.arms[:2]) < 120
     assert len(json.dumps([result.to_dict() for result in results])) < 20_000
 
@@ -226,8 +227,18 @@ def test_the_recorded_plain_arm_talks() -> None:
 
 
 def test_the_spread_of_seeds_is_the_recorded_one() -> None:
-    gaps = [result.arms[0].gap for result in recorded("no-mask")]
-    assert max(gaps) - min(gaps) <= dials.SPREAD < 2 * (max(gaps) - min(gaps))
+    """Of the arms that speak as well as plain, the one whose seeds end farthest apart."""
+    gaps: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+    for lab in LABS:
+        for result in recorded(lab.name):
+            for arm in result.arms[:2]:
+                if arm.on_topic > 0.9 and arm.steps == STEPS:
+                    gaps[arm.arm, result.seed].append(arm.gap)
+    ranges = []
+    for name in {name for name, _ in gaps}:
+        of_seeds = [gaps[name, seed][0] for seed in cli.SEEDS if (name, seed) in gaps]
+        ranges.append(max(of_seeds) - min(of_seeds))
+    assert max(ranges) <= dials.SPREAD < 1.2 * max(ranges)
 
 
 def test_plots_stay_in_their_frame() -> None:

@@ -11,7 +11,7 @@ from guppylm.labs.recipe import Data, Pairs, Recipe, parameters
 from guppylm.labs.result import Result
 from guppylm.model import Transformer
 
-SPREAD = 0.018  # nats: how far the gaps of the plain arms lie apart, seeds 1, 2 and 3 (tests/test_labs.py looks)
+SPREAD = 0.023  # nats: how far apart the gaps of one arm's three seeds lie at most, of arms that speak as well as plain
 
 
 class TwoHundred(Recipe):
@@ -156,16 +156,16 @@ def cannot_read_capitals(result: Result) -> Lesson:
 
 
 def forgets_the_question(result: Result) -> Lesson:
-    """Once the prompt is out of sight it is not answered."""
+    """Most replies fit; where the prompt is out of sight another one may be answered."""
     plain, changed = result.arms
-    holds = changed.gap > plain.gap + 0.1 and changed.on_topic < 0.7 * plain.on_topic
-    return Lesson(holds, f"{_gaps(result)}; {_on_topic(result)}.")
+    holds = plain.on_topic / 2 < changed.on_topic < plain.on_topic - 0.05 and changed.sentences > 0.9
+    return Lesson(holds, f"{_on_topic(result)}; {changed.sentences:.0%} of its replies are sentences of the sheet.")
 
 
 def never_settles(result: Result) -> Lesson:
     """The loss stays high."""
     plain, changed = result.arms
-    holds = changed.validation > plain.validation + 0.5 and changed.on_topic < 0.5 * plain.on_topic
+    holds = changed.validation > plain.validation + 0.3 and changed.on_topic < 0.5 * plain.on_topic
     return Lesson(holds, f"{_gaps(result)}; {_on_topic(result)}.")
 
 
@@ -185,8 +185,29 @@ def no_difference(result: Result) -> Lesson:
     plain, changed = result.arms[:2]
     return Lesson(
         abs(changed.gap - plain.gap) <= SPREAD,
-        f"{_gaps(result)}, {abs(changed.gap - plain.gap):.3f} apart; plain arms of three seeds lie up to {SPREAD:.3f} apart.",
+        f"{_gaps(result)}, {abs(changed.gap - plain.gap):.3f} apart; three seeds of one arm end up to {SPREAD:.3f} apart.",
     )
+
+
+def learns_less_by_heart(result: Result) -> Lesson:
+    """The changed arm is worse on what it read and better on what it did not."""
+    plain, changed = result.arms[:2]
+    holds = changed.gap < plain.gap - 0.015 and changed.training > plain.training
+    return Lesson(holds, f"{_gaps(result)}; {_training(result)}; {_on_topic(result)}.")
+
+
+def answers_fewer(result: Result) -> Lesson:
+    """No larger gap, and yet fewer replies that answer."""
+    plain, changed = result.arms
+    holds = changed.on_topic < plain.on_topic - 0.03 and changed.gap < plain.gap + SPREAD
+    return Lesson(holds, f"{_on_topic(result)}; {_gaps(result)}.")
+
+
+def reads_too_often(result: Result) -> Lesson:
+    """Rows that are read often are learned by heart, and the others are spoken worse for it."""
+    plain, changed = result.arms
+    holds = changed.training < changed.floor / 2 and changed.gap > plain.gap + 0.2 and changed.on_topic < plain.on_topic
+    return Lesson(holds, f"{_gaps(result)}; {_training(result)}; {_on_topic(result)}.")
 
 
 def _gaps(result: Result) -> str:
@@ -195,3 +216,8 @@ def _gaps(result: Result) -> str:
 
 def _on_topic(result: Result) -> str:
     return "on topic " + ", ".join(f"{arm.on_topic:.0%} ({arm.arm})" for arm in result.arms)
+
+
+def _training(result: Result) -> str:
+    losses = ", ".join(f"{arm.training:.3f} ({arm.arm})" for arm in result.arms)
+    return f"training loss {losses}, where the floor is {result.arms[0].floor:.3f}"

@@ -9,12 +9,14 @@ ONE_HEAD = Lab(
     title="One head for many",
     question="One attention head as wide as all heads together: as many weights, but each token can look one way only.",
     choices=("the gap is much larger", "no difference beyond the spread of seeds", "one wide head is better"),
-    came=1,
+    came=2,
     where="src/guppylm/config.py, ModelConfig.heads",
-    why="One head must share its look among all places that matter; several can each look at their own. But a reply here "
-    "hangs on one or two words of its prompt, and what one layer does not look at, the next one can.",
+    why="A reply here hangs on one or two words of its prompt, and what one layer does not look at, the next one can. So one "
+    "look at a time is enough to answer as well. And it is a little poorer at learning rows by heart, which these fries, who "
+    "read each row three times, do too well: their training loss lies below the floor. In a task with more to look at, "
+    "several heads win.",
     changed=dials.OneHead(),
-    lesson=dials.no_difference,
+    lesson=dials.learns_less_by_heart,
 )
 
 CONTEXT_8 = Lab(
@@ -23,14 +25,14 @@ CONTEXT_8 = Lab(
     question="It sees only the last eight tokens, its own words included. How does a reply begin, and how does it end?",
     choices=(
         "as ever: replies are short",
-        "the beginning fits the prompt if that was short; later words have forgotten it",
+        "most fit; but who has forgotten the question goes on from his own words, and some go astray",
         "nothing fits: without the prompt there is no reply",
     ),
     came=1,
     where="src/guppylm/config.py, ModelConfig.context",
-    why="What is not in the context does not exist for the model: it has no other memory. The first words of a reply "
-    "still see the end of the prompt. After them it goes on from its own words, and any reply that begins like this "
-    "will do.",
+    why="What is not in the context does not exist for the model: it has no other memory. The first words of a reply still "
+    "see the end of the prompt, and how a reply begins nearly says how it may end. Where it does not, any reply that begins "
+    "like this will do.",
     changed=ShortContext(),
     lesson=dials.forgets_the_question,
     shown=(windows,),
@@ -59,12 +61,14 @@ PROMPT_LOSS = Lab(
         "no difference beyond the spread of seeds",
         "it hurts: it spends itself on what nobody asks of it",
     ),
-    came=1,
+    came=2,
     where="src/guppylm/data/tokenizer.py, Tokenizer.render_all: `is_reply`",
-    why="Both are the same task, to guess what comes next, and what it learns about prompts is of some use for hearing "
-    "them. But a prompt has more ways than a reply, so much of the effort goes into what nobody asks of it.",
+    why="A prompt has many more ways than a reply, and most of what there is to guess about it tells nothing of the answer. "
+    "With loss on both, most of the gradient is about that. The gap of the replies is no larger for it, since fewer of them "
+    "are learned by heart; but what it must understand to choose the right one it learns later. With more steps it may "
+    "catch up: that is not measured.",
     changed=dials.PromptToo(),
-    lesson=dials.no_difference,
+    lesson=dials.answers_fewer,
 )
 
 LEAKED_TEST = Lab(
@@ -120,11 +124,12 @@ WIDE_DEEP = Lab(
     choices=("the wide one", "the deep one", "no difference beyond the spread of seeds"),
     came=1,
     where="src/guppylm/config.py, ModelConfig.layers and width",
-    why="A layer can look something up; it takes a second one to look up where the first one pointed, for instance the "
-    "word behind the one that matches. One layer, however wide, can't.",
+    why="A layer can look something up; it takes a second one to look up where the first one pointed. For this data that "
+    "hardly counts: both answer equally well. What the deep one does less is learning rows by heart: its training loss is "
+    "higher, and its loss on new rows lower.",
     plain=dials.Wide(),
     changed=dials.Deep(),
-    lesson=dials.no_difference,
+    lesson=dials.learns_less_by_heart,
     shown=(dials.as_large_as,),
 )
 
@@ -133,10 +138,11 @@ MODERN = Lab(
     title="Vanilla against RoPE, RMSNorm and SwiGLU",
     question="Parts of today's large models, with as many weights. After equal steps, and after equal seconds: who is ahead?",
     choices=("the modern one, both times", "the modern one after equal steps only", "no difference beyond seeds"),
-    came=1,
+    came=2,
     where="src/guppylm/model.py, all of it",
-    why="These parts pay for themselves in models a thousand times larger. Here they cost time, because a fish is so "
-    "small that the number of operations counts more than their size.",
+    why="These parts pay for themselves in models a thousand times larger and over texts a thousand times longer. A fry reads "
+    "thirty tokens and looks back at one or two of them: learned places do, and so does ReLU. A step of the modern one takes "
+    "somewhat longer here, since a fry is so small that the number of operations counts more than their size.",
     changed=modern.Modern(),
     lesson=dials.no_difference,
     shown=(modern.rotate, modern.RotaryAttention, modern.SwiGLU),
@@ -148,11 +154,13 @@ HALF = Lab(
     title="Half the data",
     question="4,000 conversations instead of 8,000, as many steps: each is read twice as often. Does it matter?",
     choices=("much", "a little, more on new asks than on known ones", "no difference beyond the spread of seeds"),
-    came=2,
+    came=0,
     where="src/guppylm/data/conversations.py, TRAIN_ROWS",
-    why="All conversations come from the same templates, and 4,000 of them hold nearly everything that 8,000 do.",
+    why="All conversations come from the same templates, and 4,000 hold nearly all that 8,000 do. But each is read six times "
+    "instead of three, and then the cheapest way to a low loss is to learn the rows themselves. The training loss falls far "
+    "below the floor, which is the sign; on other rows it is sure of the wrong things.",
     changed=dials.HalfTheData(),
-    lesson=dials.no_difference,
+    lesson=dials.reads_too_often,
 )
 
 FURTHER = (ONE_HEAD, CONTEXT_8, TOO_FAST, PROMPT_LOSS, LEAKED_TEST, CAPITALS, VOCABULARY_300, WIDE_DEEP, MODERN, HALF)

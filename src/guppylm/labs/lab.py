@@ -68,7 +68,7 @@ def carry_out(
     plain, changed = known[lab.plain.name], known[lab.changed.name]
     arms = [plain, changed]
     if lab.same_seconds:
-        again = as_many_seconds(plain, changed)
+        again = as_many_seconds(lab.plain, lab.changed, data, seed, steps)
         reporter.say(f"{lab.name}: the arm {changed.arm!r} again, {again} steps, which take as long as the plain arm took")
         timed = train_arm(lab.changed, data, seed, again, reporter)
         arms.append(replace(timed, arm=f"{changed.arm}, same seconds"))

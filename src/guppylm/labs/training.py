@@ -3,6 +3,8 @@
 import platform
 import time
 from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
 
 import torch
 
@@ -16,11 +18,13 @@ from guppylm.labs.recipe import Data, Recipe, parameters
 from guppylm.labs.result import Figures, Look
 from guppylm.model import Transformer
 from guppylm.training.loop import new_optimizer, update
+from guppylm.training.optimizer import Optimizer
 from guppylm.training.progress import Measured, Reporter, Silent
 
 STEPS = 400  # of about 2,048 tokens: a fry talks after them
 LOOKS = 16  # at the validation rows along the way
 LOOK_ROWS = 128  # of them
+TIMED = 40  # steps of each arm, where two arms get the same time
 ASKED = 200  # prompts of each kind that are answered in the end
 
 
@@ -31,12 +35,7 @@ def train_arm(recipe: Recipe, data: Data, seed: int, steps: int = STEPS, reporte
     """
     reporter = reporter or Silent()
     rows = recipe.rows(data)
-    pairs = [(row.prompt, row.reply) for row in rows]
-    tokenizer = recipe.tokenizer(pairs)
-    config = recipe.training(TrainConfig(steps=steps, seed=seed))
-    model = recipe.model(tokenizer, seed)
-    batches = Batches(recipe.render(tokenizer, pairs), config, model.config.context)
-    optimizer = new_optimizer(model, config)
+    tokenizer, config, model, batches, optimizer = _set_up(recipe, data, seed, steps)
     looks = {round(config.steps * n / LOOKS) for n in range(LOOKS + 1)}
     losses: list[float] = []
     curve: list[Look] = []
@@ -91,9 +90,36 @@ def machine() -> str:
     return f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}, PyTorch {torch.__version__}"
 
 
-def as_many_seconds(figures: Figures, other: Figures) -> int:
-    """How many steps `other` may take in the seconds that `figures` took, at the speed that it had."""
-    return max(1, round(other.steps * figures.seconds / other.seconds))
+def as_many_seconds(plain: Recipe, other: Recipe, data: Data, seed: int, steps: int) -> int:
+    """How many steps `other` takes in the time of `steps` of `plain`.
+
+    Both take some on throw-away weights, in turn, so that a slow moment of the machine hits both alike.
+    """
+    seconds: tuple[list[float], list[float]] = ([], [])
+    arms = [_set_up(recipe, data, seed, steps) for recipe in (plain, other)]
+    for step in range(min(TIMED, steps)):
+        for arm, taken in zip(arms, seconds, strict=True):
+            began = time.perf_counter()
+            float(update(arm.model, arm.optimizer, arm.batches, arm.config, step).loss)
+            taken.append(time.perf_counter() - began)
+    return max(1, round(steps * median(seconds[0]) / median(seconds[1])))
+
+
+class _Arm(NamedTuple):
+    tokenizer: Tokenizer
+    config: TrainConfig
+    model: Transformer
+    batches: Batches
+    optimizer: Optimizer
+
+
+def _set_up(recipe: Recipe, data: Data, seed: int, steps: int) -> _Arm:
+    pairs = [(row.prompt, row.reply) for row in recipe.rows(data)]
+    tokenizer = recipe.tokenizer(pairs)
+    config = recipe.training(TrainConfig(steps=steps, seed=seed))
+    model = recipe.model(tokenizer, seed)
+    batches = Batches(recipe.render(tokenizer, pairs), config, model.config.context)
+    return _Arm(tokenizer, config, model, batches, new_optimizer(model, config))
 
 
 def _report(recipe: Recipe, model: Transformer, tokenizer: Tokenizer, rows: Sequence[Row]) -> LossReport:
