@@ -1,6 +1,7 @@
 """The fish that ships: he is there at once, says what he said when he was made, and is as good as his scorecard."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,7 +39,8 @@ def test_golden_replies(fish: Fish) -> None:
     assert {prompt: fish.reply(prompt, sampling=SamplingConfig(temperature=0.0)) for prompt in GOLDEN} == GOLDEN
 
 
-def test_he_is_a_guppy_of_the_present_sheet(fish: Fish) -> None:
+def test_he_is_a_guppy_of_the_present_sheet(fish: Fish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where there is no runs/guppy of somebody's own
     assert fish.model.config == preset("guppy")
     assert sum(p.numel() for p in fish.model.parameters()) == 8_726_016
     assert fish.run.config().fingerprint == load_character("guppy").fingerprint, "the sheet has changed: make the fish anew"
