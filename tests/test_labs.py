@@ -1,9 +1,11 @@
 """Labs: each change does what it says and nothing else, the recorded runs bear out their lessons, and so do new ones."""
 
+import importlib.util
 import json
 import math
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -239,6 +241,17 @@ def test_the_spread_of_seeds_is_the_recorded_one() -> None:
         of_seeds = [gaps[name, seed][0] for seed in cli.SEEDS if (name, seed) in gaps]
         ranges.append(max(of_seeds) - min(of_seeds))
     assert max(ranges) <= dials.SPREAD < 1.2 * max(ranges)
+
+
+def test_the_picture_shows_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = Path(__file__).parents[1] / "docs" / "pictures"
+    monkeypatch.syspath_prepend(str(pictures))
+    spec = importlib.util.spec_from_file_location("labs_picture", pictures / "labs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (pictures / "labs" / "loss.svg").read_text(encoding="utf-8") == module.labs().svg()
 
 
 def test_plots_stay_in_their_frame() -> None:
