@@ -17,7 +17,9 @@ from safetensors.torch import load_file
 from guppylm.checkpoint import RunFolder
 from guppylm.config import ModelConfig
 from guppylm.data.character import Character, load_character
+from guppylm.data.conversations import Conversations
 from guppylm.errors import RunError
+from guppylm.evaluation.replies import Judge
 from guppylm.fish import find_run, load, ships
 from guppylm.model import Transformer
 
@@ -36,6 +38,7 @@ def bench(name: str) -> ModuleType:
 
 race = bench("time_to_loss")
 generate = bench("generate")
+outsiders = bench("strangers")
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +235,27 @@ def test_a_fish_that_ships_is_scored_as_it_lies_there(
     assert fish.remember("are you hungry", "always.").kind == as_trained.remember("are you hungry", "always.").kind
     for name, tensor in as_trained.model.state_dict().items():
         torch.testing.assert_close(fish.model.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_strangers_halves_have_nothing_in_common() -> None:
+    look, measure = (outsiders.strangers(half) for half in outsiders.HALVES)
+    prompts = [stranger.prompt.lower() for stranger in (*look, *measure)]
+    assert len(set(prompts)) == len(prompts) > 1_100
+    for half in (look, measure):
+        assert {topic for stranger in half for topic in stranger.topics} == set(load_character("guppy").topics)
+
+
+def test_a_stranger_is_understood_if_the_reply_is_of_the_topic() -> None:
+    class Parrot:
+        """Says to everybody what one topic says."""
+
+        def reply_to_all(self, prompts: list[str], seed: int) -> list[str]:
+            return [row.reply] * len(prompts)
+
+    source = Conversations(load_character("guppy"))
+    row = next(source.rows("train", 1, topic="poop"))
+    judge = Judge(source)
+    own, other = outsiders.Stranger("a", frozenset({"poop"})), outsiders.Stranger("b", frozenset({"love", "poop"}))
+    strange = outsiders.Stranger("c", frozenset({"love"}))
+    found = outsiders.take(Parrot(), judge, [own, other, strange])
+    assert [taken.share for taken in found] == [1.0, 1.0, float("love" in {topic for topic, _ in judge.sayers(row.reply)})]

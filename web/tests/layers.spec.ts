@@ -33,9 +33,12 @@ test("the Python line of a picked cell gives its guesses and the parts of a logi
     JSON.parse((await parts.getAttribute("data-found"))!) as [string, number][];
   const agree = async (line: string): Promise<void> => {
     const [wanted] = await expected<[Record<string, number>]>(line);
-    const shown = await found();
-    expect(shown.map(([name]) => name)).toEqual(Object.keys(wanted));
-    for (const [name, share] of shown) near(share, wanted[name]!, name);
+    await expect(async () => {
+      // the parts are computed after the choice shows
+      const shown = await found();
+      expect(shown.map(([name]) => name)).toEqual(Object.keys(wanted));
+      for (const [name, share] of shown) near(share, wanted[name]!, name);
+    }).toPass({ timeout: 30_000 });
   };
   await parts.waitFor();
   await agree(`look = ${LOOK}; look.contributions(-1, look.guesses()[0].token)`);

@@ -275,8 +275,8 @@ State = tuple[int, Bindings]  # tokens said, slots bound
 
 def _advance(node: Node, tokens: Tokens, states: dict[State, float]) -> dict[State, float]:
     if isinstance(node, Words):
-        said = node.tokens
-        return {(at + len(said), bound): p for (at, bound), p in states.items() if tokens[at : at + len(said)] == said}
+        said, length = node.tokens, len(node.tokens)
+        return {(at + length, bound): p for (at, bound), p in states.items() if tokens[at : at + length] == said}
     if isinstance(node, Series):
         for part in node.parts:
             states = _advance(part, tokens, states)
@@ -285,7 +285,10 @@ def _advance(node: Node, tokens: Tokens, states: dict[State, float]) -> dict[Sta
         return states
     reached: dict[State, float] = {}
     if isinstance(node, Choice):
+        following = {tokens[at] for at, _ in states if at < len(tokens)}
         for option, share in zip(node.options, node.probabilities, strict=True):
+            if isinstance(option, Words) and option.tokens and option.tokens[0] not in following:
+                continue  # most options are settled by their first word
             for state, p in _advance(option, tokens, states).items():
                 reached[state] = reached.get(state, 0.0) + share * p
         return reached

@@ -14,7 +14,6 @@ class Look(NamedTuple):
     """Where a training stood."""
 
     step: int
-    seconds: float  # of updates so far
     training: float  # nats a token that counts, mean of the steps since the last look
     validation: float  # nats a reply token
 
@@ -27,7 +26,6 @@ class Figures:
     parameters: int
     steps: int
     tokens: int  # read
-    seconds: float  # of updates
     curve: tuple[Look, ...]
     training: float  # loss of the last tenth of the steps
     validation: float  # loss on conversations drawn like those for training, their replies only

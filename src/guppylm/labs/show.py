@@ -98,7 +98,6 @@ FIGURES: dict[str, Callable[[Figures], str]] = {
     "parameters": lambda arm: f"{arm.parameters:,}",
     "steps": lambda arm: f"{arm.steps:,}",
     "tokens read": lambda arm: f"{arm.tokens:,}",
-    "seconds of updates": lambda arm: f"{arm.seconds:.1f}",
 }
 
 

@@ -44,7 +44,7 @@ def train_arm(recipe: Recipe, data: Data, seed: int, steps: int = STEPS, reporte
         if step in looks:
             since = losses[curve[-1].step :] if curve else []
             report = _report(recipe, model, tokenizer, data.validation[:LOOK_ROWS])
-            curve.append(Look(step, seconds, _mean(since), report.loss_nats))
+            curve.append(Look(step, _mean(since), report.loss_nats))
         if step == config.steps:
             break
         began = time.perf_counter()
@@ -68,7 +68,6 @@ def train_arm(recipe: Recipe, data: Data, seed: int, steps: int = STEPS, reporte
         parameters=parameters(model),
         steps=config.steps,
         tokens=tokens,
-        seconds=seconds,
         curve=tuple(curve),
         training=_mean(losses[-max(1, config.steps // 10) :]),
         validation=report.loss_nats,
@@ -85,7 +84,7 @@ def train_arm(recipe: Recipe, data: Data, seed: int, steps: int = STEPS, reporte
 
 
 def machine() -> str:
-    """What the figures in seconds were measured on."""
+    """What the arms were trained on: figures are the same there, and up to rounding elsewhere."""
     threads = torch.get_num_threads()
     return f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}, PyTorch {torch.__version__}"
 
