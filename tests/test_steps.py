@@ -11,7 +11,7 @@ from guppylm.config import ModelConfig, TrainConfig, from_dict, preset
 from guppylm.data.batches import Batches, in_order
 from guppylm.data.tokenizer import Rendered
 from guppylm.training.clock import Clock, seconds_left, steps_in_time
-from guppylm.training.loop import first_layers, new_optimizer, update
+from guppylm.training.loop import LOSS_SCALE, Update, first_layers, new_optimizer, update
 from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule
 from guppylm.training.run import fastest_precision, new_model
 
@@ -211,3 +211,32 @@ def test_precision_is_one_that_the_config_knows() -> None:
     assert TrainConfig(precision=fastest_precision(torch.device("cpu")))
     with pytest.raises(ValueError, match="no precision"):
         TrainConfig(precision="float12")
+
+
+def half_step(scale: float, monkeypatch: pytest.MonkeyPatch, precision: str) -> tuple[Update, dict[str, torch.Tensor], bool]:
+    """One update of a small model: what it was like, the gradients, and whether any weight moved."""
+    monkeypatch.setattr("guppylm.training.loop.LOSS_SCALE", scale)
+    model = new_model(ModelConfig(vocabulary_size=64, context=16, layers=2, width=32, heads=2, mlp_width=64), 1)
+    config = TrainConfig(steps=10, tokens_per_step=64, warmup_steps=1, precision=precision)
+    rows = [Rendered([(7 * n + 3 * at) % 64 for at in range(9)], [at > 2 for at in range(9)]) for n in range(40)]
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    done = update(model, new_optimizer(model, config), Batches(rows, config, 16), config, 0)
+    moved = any(not torch.equal(p, before[name]) for name, p in model.named_parameters())
+    return done, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}, moved
+
+
+def test_float16_needs_its_loss_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, exact, _ = half_step(1.0, monkeypatch, "float32")
+    scaled, half, moved = half_step(LOSS_SCALE, monkeypatch, "float16")
+    assert moved
+    assert float(scaled.gradient_norm) == pytest.approx(float(whole.gradient_norm), rel=0.01)
+    for name, gradient in exact.items():
+        assert torch.allclose(half[name], gradient, atol=0.02 * float(gradient.abs().max()) + 1e-9), name
+    lost = half_step(2.0**-24, monkeypatch, "float16")[1]
+    assert float(lost["position_embedding.weight"].norm()) < 0.5 * float(exact["position_embedding.weight"].norm())
+
+
+def test_a_step_whose_gradient_is_too_large_for_float16_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    done, _, moved = half_step(2.0**60, monkeypatch, "float16")
+    assert not torch.isfinite(done.gradient_norm)
+    assert not moved

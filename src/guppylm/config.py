@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 C = TypeVar("C", "ModelConfig", "TrainConfig")
 
@@ -43,7 +43,7 @@ class TrainConfig:
     deep_rate: float = 0.6  # of the learning rates, what is left of them when the other layers join in
     decay: float = 0.5  # the share of the steps after those, at the end, over which the learning rates fall to zero
     seed: int = 1  # of the weights and of the order of the rows
-    precision: str = "float32"  # of the matrix products; "bfloat16" where the machine is faster with it
+    precision: str = "float32"  # of the matrix products; "bfloat16", or else "float16", where the machine is faster with it
     evaluations: int = 16  # looks at the validation rows along the way
     evaluation_rows: int = 128  # how many of them
 

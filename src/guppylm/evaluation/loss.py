@@ -71,10 +71,15 @@ class Loss:
         return Loss(nats / total, nats / math.log(2) / sum(counted_bytes), len(losses), int(total))
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Inside, matrix products run in that precision; sums, norms and the weights stay in float32."""
+    return torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")
+
+
 def reply_loss(model: Transformer, batch: Batch, precision: str) -> Tensor:
     """Mean cross-entropy of the batch's reply tokens, in nats."""
     device = batch.ids.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    with autocast(device, precision):
         logits = model(batch.ids, only=batch.counts)
     return F.cross_entropy(logits.float(), batch.targets[batch.counts])
 
@@ -86,7 +91,7 @@ def row_losses(model: Transformer, rendered: Sequence[Rendered], precision: str 
     sums = torch.zeros(len(rendered), dtype=torch.float64)
     for numbers, batch in in_order(rendered, TOKENS_PER_BATCH):
         there = batch.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with autocast(device, precision):
             logits = model(there.ids, only=there.counts)
         losses = F.cross_entropy(logits.float(), there.targets[there.counts], reduction="none")
         place = there.counts.nonzero()[:, 0].cpu()  # the row in the batch that each loss belongs to

@@ -23,6 +23,7 @@ from guppylm.training.clock import Clock, seconds_left
 from guppylm.training.optimizer import Optimizer, schedule
 from guppylm.training.progress import Measured, Reporter
 
+LOSS_SCALE = 1024.0  # in float16: what is smaller than 6e-8 is zero there, and gradients are small
 SAVE_SECONDS = 60.0  # between two saves of the training state
 SNAPSHOT_AT = (0.0, 0.01, 0.03, 0.08, 0.2, 0.4, 0.7, 1.0)  # of the run: early on, much happens in few steps
 
@@ -49,14 +50,19 @@ def update(model: Transformer, optimizer: Optimizer, batches: Steps, config: Tra
     said = sum(int(batch.counts.sum()) for batch in parts)
     model.zero_grad(set_to_none=True)
     loss = torch.zeros((), device=model.token_embedding.weight.device)
+    scale = LOSS_SCALE if config.precision == "float16" else 1.0
     shallow = step < config.shallow_steps
     with first_layers(model, max(1, model.config.layers // 3) if shallow else model.config.layers):
         for batch in parts:  # the gradients of all parts add up in the parameters' .grad
             part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
-            torch.autograd.backward(part)
+            torch.autograd.backward(part * scale)
             loss += part.detach()
-    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    optimizer.step(step + 1, schedule(step, config))
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if scale != 1.0:
+        torch._foreach_div_(gradients, scale)
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if scale == 1.0 or torch.isfinite(norm):  # what float16 can't hold becomes infinite: such a step is left out
+        optimizer.step(step + 1, schedule(step, config))
     return Update(loss, norm, sum(batch.ids.numel() for batch in parts))
 
 
