@@ -14,6 +14,7 @@ from guppylm.training.clock import Clock, seconds_left, steps_in_time
 from guppylm.training.loop import LOSS_SCALE, Update, first_layers, new_optimizer, update
 from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule
 from guppylm.training.run import fastest_precision, new_model
+from guppylm.training.workers import Workers, workers_for
 
 
 def test_orthogonalise_evens_out_all_directions() -> None:
@@ -240,3 +241,38 @@ def test_a_step_whose_gradient_is_too_large_for_float16_is_left_out(monkeypatch:
     done, _, moved = half_step(2.0**60, monkeypatch, "float16")
     assert not torch.isfinite(done.gradient_norm)
     assert not moved
+
+
+def taught(workers: Workers, steps: int = 3) -> dict[str, torch.Tensor]:
+    """The weights of a small model after some steps."""
+    model = new_model(ModelConfig(vocabulary_size=64, context=16, layers=3, width=32, heads=2, mlp_width=64), 1)
+    config = TrainConfig(steps=10, tokens_per_step=64, warmup_steps=1, shallow_steps=1)
+    rows = [Rendered([(7 * n + 3 * at) % 64 for at in range(9)], [at > 2 for at in range(9)]) for n in range(40)]
+    optimizer, batches = new_optimizer(model, config), Batches(rows, config, 16)
+    with workers:
+        for step in range(steps):
+            update(model, optimizer, batches, config, step, workers)
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_workers_find_the_same_together_as_one_alone(count: int) -> None:
+    threads = torch.get_num_threads()
+    alone, together, again = (taught(workers) for workers in (Workers(), Workers(count), Workers(count)))
+    for name, tensor in alone.items():
+        assert torch.allclose(together[name], tensor, atol=1e-4), name
+        assert torch.equal(together[name], again[name]), name
+    assert torch.get_num_threads() == threads
+
+
+def test_workers_deal_out_and_pass_errors_on() -> None:
+    with Workers(2) as workers:
+        assert workers.share(list, [1, 2, 3, 4, 5]) == [[1, 3, 5], [2, 4]]
+        assert workers.share(list, [1]) == [[1]]
+        with pytest.raises(ZeroDivisionError):
+            workers.share(lambda numbers: 1 / numbers[0], [1, 0])
+    assert workers.share(list, [1, 2, 3]) == [[1, 3], [2]]  # without threads, but dealt out as with them
+    with pytest.raises(ValueError, match="0 workers"):
+        Workers(0)
+    assert workers_for(torch.device("cuda"), 4).count == 1
+    assert workers_for(torch.device("cpu"), 1).count == 1

@@ -73,7 +73,7 @@ class Loss:
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Inside, matrix products run in that precision; sums, norms and the weights stay in float32."""
-    return torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")
+    return torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32", cache_enabled=False)
 
 
 def reply_loss(model: Transformer, batch: Batch, precision: str) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 
 from guppylm.checkpoint import RunFolder, TrainingState, load_strictly
 from guppylm.config import TrainConfig
-from guppylm.data.batches import Steps
+from guppylm.data.batches import Batch, Steps
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.evaluation.loss import Loss, LossReport, reply_loss
 from guppylm.inference.engine import reply_to_all
@@ -22,6 +22,7 @@ from guppylm.model import Transformer
 from guppylm.training.clock import Clock, seconds_left
 from guppylm.training.optimizer import Optimizer, schedule
 from guppylm.training.progress import Measured, Reporter
+from guppylm.training.workers import ALONE, Workers, workers_for
 
 LOSS_SCALE = 1024.0  # in float16: what is smaller than 6e-8 is zero there, and gradients are small
 SAVE_SECONDS = 60.0  # between two saves of the training state
@@ -44,26 +45,40 @@ class Update(NamedTuple):
     tokens: int  # read
 
 
-def update(model: Transformer, optimizer: Optimizer, batches: Steps, config: TrainConfig, step: int) -> Update:
+def update(
+    model: Transformer, optimizer: Optimizer, batches: Steps, config: TrainConfig, step: int, workers: Workers = ALONE
+) -> Update:
     """One step of learning: guess, compare, find out which way each weight should go, go."""
     parts = [batch.to(model.token_embedding.weight.device) for batch in batches[step]]
     said = sum(int(batch.counts.sum()) for batch in parts)
-    model.zero_grad(set_to_none=True)
-    loss = torch.zeros((), device=model.token_embedding.weight.device)
     scale = LOSS_SCALE if config.precision == "float16" else 1.0
     shallow = step < config.shallow_steps
     with first_layers(model, max(1, model.config.layers // 3) if shallow else model.config.layers):
-        for batch in parts:  # the gradients of all parts add up in the parameters' .grad
-            part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
-            torch.autograd.backward(part * scale)
-            loss += part.detach()
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        learning = list(model.parameters())
+
+        def study(share: Sequence[Batch]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+            """The loss of some of the batches, and its gradients: their parts of the whole step's."""
+            loss, total = torch.zeros((), device=learning[0].device), list[torch.Tensor]()
+            for batch in share:
+                part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
+                found = list(torch.autograd.grad(part * scale, learning))
+                total = [whole.add_(one) for whole, one in zip(total, found, strict=True)] if total else found
+                loss += part.detach()
+            return loss, total
+
+        losses, totals = zip(*workers.share(study, parts), strict=True)
+    gradients = totals[0]
+    for others in totals[1:]:
+        workers.share(lambda pairs: [whole.add_(one) for whole, one in pairs], list(zip(gradients, others, strict=True)))
     if scale != 1.0:
         torch._foreach_div_(gradients, scale)
+    model.zero_grad(set_to_none=True)
+    for p, gradient in zip(learning, gradients, strict=True):
+        p.grad = gradient
     norm = torch.nn.utils.get_total_norm(gradients)
     if scale == 1.0 or torch.isfinite(norm):  # what float16 can't hold becomes infinite: such a step is left out
-        optimizer.step(step + 1, schedule(step, config))
-    return Update(loss, norm, sum(batch.ids.numel() for batch in parts))
+        optimizer.step(step + 1, schedule(step, config), workers)
+    return Update(torch.stack(losses).sum(), norm, sum(batch.ids.numel() for batch in parts))
 
 
 @contextmanager
@@ -139,7 +154,7 @@ def train(
         folder.save_state(TrainingState(step, tokens, seconds, model.state_dict(), optimizer.state))
 
     last_save = time.monotonic()
-    with _ctrl_c_noted() as stop_wanted:
+    with _ctrl_c_noted() as stop_wanted, workers_for(model.token_embedding.weight.device, config.batches_per_step) as workers:
         if resume:
             looks.passed(step, config.steps)
             snapshots.passed(step, config.steps)
@@ -147,7 +162,7 @@ def train(
             look()
         while step < config.steps and not stop_wanted():
             started = time.perf_counter()
-            done = update(model, optimizer, batches, config, step)
+            done = update(model, optimizer, batches, config, step, workers)
             nats = float(done.loss)
             elapsed = time.perf_counter() - started
             step, tokens, seconds = step + 1, tokens + done.tokens, seconds + elapsed

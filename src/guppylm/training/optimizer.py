@@ -7,12 +7,14 @@ how large its gradients usually are.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from guppylm.config import TrainConfig
+from guppylm.training.workers import ALONE, Workers
 
 ADAM_BETAS = (0.9, 0.99)  # how much of the running means of gradient and squared gradient is kept at each step
 ADAM_EPSILON = 1e-8
@@ -62,37 +64,48 @@ class Optimizer:
         self.state |= {f"{name}.{kind}": torch.zeros_like(p) for name, p in self.others.items() for kind in ("mean", "square")}
 
     @torch.no_grad()
-    def step(self, number: int, scale: float) -> None:
+    def step(self, number: int, scale: float, workers: Workers = ALONE) -> None:
         """One update. `number` counts from 1 (Adam's bias correction); `scale` multiplies both learning rates.
 
         A parameter without a gradient, in a layer that did not run, stays as it is. RuntimeError if none has one.
         """
-        if all(p.grad is None for p in (*self.matrices.values(), *self.others.values())):
+        matrices = {name: p.grad for name, p in self.matrices.items() if p.grad is not None}
+        others = {name: p.grad for name, p in self.others.items() if p.grad is not None}
+        if not matrices and not others:
             raise RuntimeError("no parameter has a gradient: call backward() before step()")
+        tasks: list[Callable[[], None]] = []
         for shape, every in self.shapes.items():
-            given = {name: g for name in every if (g := self.matrices[name].grad) is not None}
-            if not given:
-                continue
-            velocity = self.state[f"momentum.{shape}"][: len(given)]  # the layers that run are the first
-            gradients = torch.stack(list(given.values()))
-            velocity.lerp_(gradients, 1 - self.momentum)
-            nudges = gradients.lerp_(velocity, self.momentum)  # Nesterov: look where the velocity leads
-            directions = orthogonalise(nudges, precision=self.precision)
-            rows, columns = directions.shape[1:]
-            size = self.matrix_learning_rate * scale * math.sqrt(max(1, rows / columns))
-            for name, direction in zip(given, directions, strict=True):
-                self.matrices[name].sub_(direction, alpha=size)
+            names = [name for name in every if name in matrices]  # the layers that run are the first
+            size = -(-len(names) // workers.count)
+            for at in range(0, len(names), max(1, size)):
+                stack = {name: matrices[name] for name in names[at : at + size]}
+                velocity = self.state[f"momentum.{shape}"][at : at + len(stack)]
+                tasks.append(partial(self._muon, stack, velocity, self.matrix_learning_rate * scale))
+        tasks += [partial(self._adam, name, gradient, number, scale) for name, gradient in others.items()]
+        workers.share(lambda share: [task() for task in share], tasks)
+
+    @torch.no_grad()  # it holds for one thread only, so each task says so itself
+    def _muon(self, gradients: dict[str, Tensor], velocity: Tensor, rate: float) -> None:
+        """Moves matrices of one shape; `velocity` is their running mean."""
+        stack = torch.stack(list(gradients.values()))
+        velocity.lerp_(stack, 1 - self.momentum)
+        nudges = stack.lerp_(velocity, self.momentum)  # Nesterov: look where the velocity leads
+        directions = orthogonalise(nudges, precision=self.precision)
+        rows, columns = directions.shape[1:]
+        for name, direction in zip(gradients, directions, strict=True):
+            self.matrices[name].sub_(direction, alpha=rate * math.sqrt(max(1, rows / columns)))
+
+    @torch.no_grad()
+    def _adam(self, name: str, gradient: Tensor, number: int, scale: float) -> None:
+        """Moves one of the other parameters."""
         first, second = ADAM_BETAS
-        for name, p in self.others.items():
-            if (gradient := p.grad) is None:
-                continue
-            mean, square = self.state[f"{name}.mean"], self.state[f"{name}.square"]
-            mean.lerp_(gradient, 1 - first)
-            square.lerp_(gradient.square(), 1 - second)
-            unbiased_square = square / (1 - second**number)
-            p.addcdiv_(
-                mean, unbiased_square.sqrt_().add_(ADAM_EPSILON), value=-self.learning_rate * scale / (1 - first**number)
-            )
+        mean, square = self.state[f"{name}.mean"], self.state[f"{name}.square"]
+        mean.lerp_(gradient, 1 - first)
+        square.lerp_(gradient.square(), 1 - second)
+        unbiased_square = square / (1 - second**number)
+        self.others[name].addcdiv_(
+            mean, unbiased_square.sqrt_().add_(ADAM_EPSILON), value=-self.learning_rate * scale / (1 - first**number)
+        )
 
 
 def schedule(step: int, config: TrainConfig) -> float:
