@@ -18,6 +18,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
@@ -33,10 +34,11 @@ from guppylm.data.character import Character, load_character
 from guppylm.data.conversations import TRAIN_ROWS, Conversations, Row
 from guppylm.data.tokenizer import Rendered, Tokenizer
 from guppylm.errors import RunError
-from guppylm.evaluation.loss import loss_report
+from guppylm.evaluation.loss import autocast, loss_report
 from guppylm.model import Attention, KeyValueCache, Transformer
 from guppylm.training.loop import new_optimizer, update
 from guppylm.training.run import best_device, fastest_precision, new_model, train_config
+from guppylm.training.workers import Workers, workers_for
 
 STEPS, WARMUP, BATCH, DROPOUT = 10_000, 200, 32, 0.1  # the reference
 PEAK_RATE, LAST_RATE, BETAS, WEIGHT_DECAY, DEVIATION = 3e-4, 3e-5, (0.9, 0.95), 0.1, 0.02
@@ -62,12 +64,13 @@ class Look(NamedTuple):  # what a recipe has reached
     gap: float
 
 
-class Form(NamedTuple):
-    precision: str  # of the reference's matrix products
-    attention: str  # "written-out" or "fused": rounding apart, it learns the same
+class Form(NamedTuple):  # of the reference: rounding apart, all learn the same
+    precision: str  # of its matrix products
+    attention: str  # "written-out" or "fused"
+    cores: str  # "together" at every product, or "apart", each with its rows of the batch
 
 
-FORMS = [Form(precision, attention) for precision in ("float32", "bfloat16") for attention in ("written-out", "fused")]
+FORMS = [Form(*form) for form in product(("float32", "bfloat16"), ("written-out", "fused"), ("together", "apart"))]
 
 
 class Pace(NamedTuple):  # seconds a step, measured in turn
@@ -138,37 +141,53 @@ def reference_rate(step: int) -> float:
     return LAST_RATE + (PEAK_RATE - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
 
 
-def reference(config: ModelConfig, data: Data, form: Form, seed: int) -> tuple[Transformer, Learn]:
+def reference(config: ModelConfig, data: Data, form: Form, seed: int, workers: Workers) -> tuple[Transformer, Learn]:
     """The usual recipe: AdamW, small batches, loss on every token."""
     model = reference_model(config, form.attention, seed)
     device = model.token_embedding.weight.device
     fused = device.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(model.parameters(), PEAK_RATE, BETAS, weight_decay=WEIGHT_DECAY, fused=fused)
     batches = reference_batches(data.rendered, config.context, seed)
+    parameters = list(model.parameters())
 
     def learn(step: int) -> int:
         ids, targets, real = (tensor.to(device) for tensor in next(batches))
         optimizer.param_groups[0]["lr"] = reference_rate(step)
-        with torch.autocast(device.type, torch.bfloat16, enabled=form.precision == "bfloat16"):
-            logits = model(ids, only=real)  # (tokens that are no padding, vocabulary)
-        loss = F.cross_entropy(logits.float(), targets[real])
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        tokens = int(real.sum())
+
+        def study(rows: Sequence[int]) -> list[Tensor]:
+            chosen = list(rows)
+            with autocast(device, form.precision):
+                logits = model(ids[chosen], only=real[chosen])  # (tokens that are no padding, vocabulary)
+            losses = F.cross_entropy(logits.float(), targets[chosen][real[chosen]], reduction="sum")
+            return list(torch.autograd.grad(losses / tokens, parameters))
+
+        if form.cores == "apart":
+            torch.set_num_threads(1)
+            gradients, *others = workers.share(study, range(len(ids)))
+            for other in others:
+                workers.share(lambda pairs: [a.add_(b) for a, b in pairs], list(zip(gradients, other, strict=True)))
+        torch.set_num_threads(workers.count)
+        if form.cores == "together":
+            gradients = study(range(len(ids)))
+        for p, gradient in zip(parameters, gradients, strict=True):
+            p.grad = gradient
         optimizer.step()
-        float(loss.detach())  # waits until a GPU is done
-        return int(real.sum())
+        float(gradients[0].flatten()[0])  # waits until a GPU is done
+        return tokens
 
     return model, learn
 
 
-def ours(config: ModelConfig, data: Data, steps: int, seed: int) -> tuple[Transformer, Learn]:
+def ours(config: ModelConfig, data: Data, steps: int, seed: int, workers: Workers) -> tuple[Transformer, Learn]:
     """guppylm's recipe, as `guppylm train --steps` runs it."""
     train = train_config(steps, seed, fastest_precision(best_device()))
     model = new_model(config, seed).to(best_device())
     optimizer, batches = new_optimizer(model, train), Batches(data.rendered, train, config.context)
 
     def learn(step: int) -> int:
-        done = update(model, optimizer, batches, train, step)
+        torch.set_num_threads(1)  # of the caller, as in `guppylm train`
+        done = update(model, optimizer, batches, train, step, workers)
         float(done.loss)
         return done.tokens
 
@@ -186,20 +205,22 @@ def in_turn(learners: dict[T, Learn]) -> dict[T, float]:
     return {name: median(taken[TRIES // 3 :]) for name, taken in seconds.items()}
 
 
-def fastest_form(config: ModelConfig, data: Data, seed: int) -> Form:
+def fastest_form(config: ModelConfig, data: Data, seed: int, workers: Workers) -> Form:
     """The form of the reference whose update takes least."""
-    seconds = in_turn({form: reference(config, data, form, seed)[1] for form in FORMS})
+    seconds = in_turn({form: reference(config, data, form, seed, workers)[1] for form in FORMS})
     for form, taken in seconds.items():
-        print(f"reference in {form.precision}, {form.attention} attention: {taken:.3f} s a step", flush=True)
+        print(
+            f"reference in {form.precision}, {form.attention} attention, cores {form.cores}: {taken:.3f} s a step", flush=True
+        )
     return min(FORMS, key=seconds.__getitem__)
 
 
-def paces(config: ModelConfig, data: Data, seed: int) -> Pace:
+def paces(config: ModelConfig, data: Data, seed: int, workers: Workers) -> Pace:
     """How long a step takes just now: of the reference in its fastest form, and of ours."""
-    _, shallow = ours(config, data, 10 * TRIES, seed)
-    _, deep = ours(config, data, 10 * TRIES, seed)
+    _, shallow = ours(config, data, 10 * TRIES, seed, workers)
+    _, deep = ours(config, data, 10 * TRIES, seed, workers)
     first_deep = train_config(10 * TRIES, seed, "float32").shallow_steps
-    learners: dict[Form | str, Learn] = {form: reference(config, data, form, seed)[1] for form in FORMS}
+    learners: dict[Form | str, Learn] = {form: reference(config, data, form, seed, workers)[1] for form in FORMS}
     seconds = in_turn(learners | {"shallow": shallow, "deep": lambda step: deep(step + first_deep)})
     return Pace(min(seconds[form] for form in FORMS), seconds["shallow"], seconds["deep"])
 
@@ -261,7 +282,7 @@ def show(title: str, curve: list[Look]) -> None:
         print(f"{look.seconds:9.1f} {look.step:7,} {look.tokens:12,} {look.loss:8.4f} {look.gap:8.4f}")
 
 
-def compare(options: argparse.Namespace) -> None:
+def compare(options: argparse.Namespace, workers: Workers) -> None:
     """Measures both recipes and prints what came of it."""
     seed, cache = options.seed, options.cache
     for path in filter(None, (cache, options.json)):
@@ -270,13 +291,13 @@ def compare(options: argparse.Namespace) -> None:
     limit = 60 * options.reference_minutes if options.short else math.inf
     data = prepare(load_character("guppy"), TRAIN_ROWS, VALIDATION_ROWS, seed)
     config = ModelConfig(vocabulary_size=data.tokenizer.rows)
-    here, threads = conditions(data, seed), torch.get_num_threads()
+    here, threads = conditions(data, seed), workers.count
     if cache and cache.stat().st_size:
         reference_threads, form, curve = cached(cache, here)
     else:
         reference_threads = threads
-        form = fastest_form(config, data, seed)
-        curve = follow(*reference(config, data, form, seed), data, STEPS, REFERENCE_LOOKS, limit)
+        form = fastest_form(config, data, seed, workers)
+        curve = follow(*reference(config, data, form, seed, workers), data, STEPS, REFERENCE_LOOKS, limit)
         if cache:
             cache.write_text(
                 json.dumps({"conditions": here, "threads": threads, "form": form, "curve": curve}) + "\n", "utf-8"
@@ -285,12 +306,12 @@ def compare(options: argparse.Namespace) -> None:
     goal = curve[-1].loss
     curves: dict[int, list[Look]] = {}
     for steps in budgets:
-        curves[steps] = follow(*ours(config, data, steps, seed), data, steps, OUR_LOOKS, goal=goal)
+        curves[steps] = follow(*ours(config, data, steps, seed, workers), data, steps, OUR_LOOKS, goal=goal)
         if curves[steps][-1].loss <= goal:
             break
-    pace = paces(config, data, seed)
+    pace = paces(config, data, seed, workers)
     print("\n" + ", ".join(f"{name} {value}" for name, value in here.items()))
-    show(f"reference ({form.precision}, {form.attention} attention, threads: {reference_threads})", curve)
+    show(f"reference ({form.precision}, {form.attention} attention, cores {form.cores}, threads: {reference_threads})", curve)
     for steps, looks in curves.items():
         show(f"ours, {steps:,} steps, threads: {threads}", looks)
     first, last = next(look for look in curve if look.loss <= goal), curves[steps][-1]
@@ -327,7 +348,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write both curves to this file")
     parser.add_argument("--seed", type=int, default=1)
     try:
-        compare(parser.parse_args())
+        with workers_for(best_device(), torch.get_num_threads()) as workers:
+            compare(parser.parse_args(), workers)
     except (RunError, ValueError, OSError) as error:
         sys.exit(f"time_to_loss: {error}")
 

@@ -22,6 +22,7 @@ from guppylm.errors import RunError
 from guppylm.evaluation.replies import Judge
 from guppylm.fish import find_run, load, ships
 from guppylm.model import Transformer
+from guppylm.training.workers import Workers
 
 SMALL = ModelConfig(vocabulary_size=1024, context=128, layers=2, width=16, heads=2, mlp_width=24)
 
@@ -80,6 +81,19 @@ def test_the_reference_reads_all_rows_and_counts_every_token_but_padding(data: A
     assert sorted(tuple(t[r].tolist()) for _, targets, real in read for t, r in zip(targets, real, strict=True)) == rows
 
 
+def test_all_forms_of_the_reference_learn_the_same(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "DROPOUT", 0.0)
+    weights = []
+    with Workers(2) as workers:
+        for form in race.FORMS:
+            model, learn = race.reference(SMALL, data, form, 1, workers)
+            for step in range(3):
+                assert learn(step) > 0
+            weights.append(model.state_dict())
+    for other in weights[1:]:
+        assert all(torch.allclose(other[name], tensor, atol=2e-3) for name, tensor in weights[0].items())
+
+
 def test_looking_is_off_the_clock(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
         loss_nats = gap_nats = 1.0
@@ -119,9 +133,10 @@ def test_the_whole_comparison(
     for name, value in sizes.items():
         monkeypatch.setattr(race, name, value)
     options = argparse.Namespace(seed=1, cache=tmp_path / "cache", json=tmp_path / "json", short=False, ours_steps="30,1")
-    race.compare(options)
+    with Workers(2) as workers:
+        race.compare(options, workers)
     told = capsys.readouterr().out
-    assert "reference in bfloat16, fused attention" in told
+    assert "reference in bfloat16, fused attention, cores apart" in told
     assert "ours, 30 steps" in told
     assert "ratio: " in told
     found = json.loads((tmp_path / "json").read_text("utf-8"))
@@ -138,7 +153,8 @@ def test_the_whole_comparison(
     assert found["ours"]["30"][-1][loss] <= found["goal"] < found["ours"]["1"][-1][loss]
 
     options.ours_steps = "1"
-    race.compare(options)  # from the cache
+    with Workers(2) as workers:
+        race.compare(options, workers)  # from the cache
     assert json.loads((tmp_path / "json").read_text("utf-8"))["reference"] == found["reference"]
     assert "reference in" not in capsys.readouterr().out
 
@@ -147,8 +163,10 @@ def test_a_cache_from_elsewhere_is_refused(data: Any, tmp_path: Path) -> None:
     here = race.conditions(data, 1)
     curve = [race.Look(step, 10 * step, float(step), 3.0 - step, 2.0) for step in range(3)]
     path = tmp_path / "cache"
-    path.write_text(json.dumps({"conditions": here, "threads": 2, "form": ["float32", "fused"], "curve": curve}), "utf-8")
-    assert race.cached(path, here) == (2, ("float32", "fused"), curve)
+    path.write_text(
+        json.dumps({"conditions": here, "threads": 2, "form": ["float32", "fused", "apart"], "curve": curve}), "utf-8"
+    )
+    assert race.cached(path, here) == (2, ("float32", "fused", "apart"), curve)
     with pytest.raises(RunError, match="measured with torch"):
         race.cached(path, here | {"torch": "99"})
     path.write_text("[]", "utf-8")

@@ -32,8 +32,9 @@ class Workers:
 
     def __enter__(self) -> "Workers":
         if self.count > 1:
-            torch.set_num_threads(max(1, self._threads // self.count))  # of each worker: new threads take it over
-            self._pool = ThreadPoolExecutor(self.count)
+            each = max(1, self._threads // self.count)
+            torch.set_num_threads(each)  # the caller works too, between the shares
+            self._pool = ThreadPoolExecutor(self.count, initializer=torch.set_num_threads, initargs=(each,))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
