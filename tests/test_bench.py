@@ -277,3 +277,12 @@ def test_a_stranger_is_understood_if_the_reply_is_of_the_topic() -> None:
     strange = outsiders.Stranger("c", frozenset({"love"}))
     found = outsiders.take(Parrot(), judge, [own, other, strange])
     assert [taken.share for taken in found] == [1.0, 1.0, float("love" in {topic for topic, _ in judge.sayers(row.reply)})]
+
+
+def test_counting_words_knows_the_sheet_s_own_prompts() -> None:
+    sheet = load_character("guppy")
+    rows = list(Conversations(sheet).rows("validation", 100))
+    own = [outsiders.Stranger(row.prompt.upper(), frozenset({row.topic})) for row in rows]
+    other = [stranger._replace(topics=frozenset({"poop"} - stranger.topics)) for stranger in own]
+    assert outsiders.by_counting(sheet, own) > 0.9
+    assert outsiders.by_counting(sheet, other) < 0.1

@@ -40,7 +40,7 @@ def clarity(splits: Splits, seed: int = 1) -> list[AskClarity]:
         for ask in turn.asks:
             group = content(ask, splits.common_words)
             for _ in range(DRAWS):
-                said = _features(tuple(sample(ask.node, stream)))
+                said = features_of(tuple(sample(ask.node, stream)))
                 drawn.append((place, ask.template, group, [numbers.setdefault(feature, len(numbers)) for feature in said]))
     heard = np.zeros((len(numbers), len(turns)), dtype=np.float32)  # in how many prompts of the turn a feature stands
     prompts = np.zeros(len(turns), dtype=np.float32)
@@ -75,7 +75,7 @@ def clarity(splits: Splits, seed: int = 1) -> list[AskClarity]:
     ]
 
 
-def _features(prompt: Tokens) -> list[str]:
+def features_of(prompt: Tokens) -> list[str]:
     """A prompt's words and its pairs of neighbours, begin and end among them, each once."""
     pairs = (f"{first} {second}" for first, second in zip(("", *prompt), (*prompt, ""), strict=True))
     return list(dict.fromkeys((*prompt, *pairs)))

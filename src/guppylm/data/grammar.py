@@ -148,9 +148,7 @@ class Parser:
             weights.append(weight)
             at += 1
             if end == closing:
-                if not closing:
-                    at -= 1
-                return choice(options, weights), at
+                return choice(options, weights), at if closing else at - 1
 
     def _series(self, parts: list[str], at: int, weighted: bool) -> tuple[Node, float, int]:
         """Reads one alternative: its node, its weight, and the place of the `|` or bracket that ends it."""
@@ -242,8 +240,7 @@ def _sample(node: Node, uniform: Callable[[], float], bindings: dict[str, Tokens
         _sample(node.options[bisect(node.cumulative, uniform())], uniform, bindings, tokens)
     else:
         if node.slot not in bindings:
-            free = free_values(node, bindings)
-            if not free:
+            if not (free := free_values(node, bindings)):
                 raise LookupError(f"every word that {{{node.slot}}} may take is taken by another slot of its pool")
             bindings[node.slot] = free[int(uniform() * len(free))]
         tokens.extend(bindings[node.slot])

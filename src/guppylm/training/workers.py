@@ -1,7 +1,7 @@
 """The cores of the processor, side by side: each takes its share of a step.
 
 PyTorch's own way is to cut every single product in pieces and to wait for the slowest core after each. Here a core gets
-whole batches, and all wait once: faster, and hardly slowed by other programs. Large models are trained like this on
+whole batches, and all wait once: faster, the more so beside other programs. Large models are trained like this on
 thousands of devices ("data parallel").
 """
 
