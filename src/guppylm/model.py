@@ -23,7 +23,7 @@ class KeyValueCache:
 
     def __init__(self, config: ModelConfig, batch: int, like: Tensor) -> None:
         shape = (config.layers, 2, batch, config.heads, config.context, config.width // config.heads)
-        self.entries = torch.zeros(shape, dtype=like.dtype, device=like.device)
+        self.entries = torch.empty(shape, dtype=like.dtype, device=like.device)  # nothing is read before it is written
         self.length = 0  # tokens read so far
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

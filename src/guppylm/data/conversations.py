@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from guppylm.data.character import Ask, Character
 from guppylm.data.grammar import Bindings, Tokens, join, probability, readings, sample, split
-from guppylm.data.overlap import may_say, rarest, with_values
+from guppylm.data.overlap import may_say, no_garbage_collection, rarest, with_values
 from guppylm.data.splits import HELD_SHARE, RARE, Splits, TurnSplit, chance
 
 TRAIN_ROWS = 60_000
@@ -248,6 +248,7 @@ class Statistics:
     held_out_words: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@no_garbage_collection()
 def write_conversations(character: Character, folder: Path, rows: int = TRAIN_ROWS, seed: int = 1) -> Statistics:
     """Writes train, validation and test files (JSON lines) and splits.json into `folder`; memory stays flat.
 

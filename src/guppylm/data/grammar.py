@@ -22,6 +22,7 @@ from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from random import Random
 
@@ -88,6 +89,7 @@ class Slot:
 
 Node = Words | Series | Choice | Slot
 EMPTY = Words(())
+ANY = ""  # no token is empty
 
 
 def choice(options: Sequence[Node], weights: Sequence[float] | None = None) -> Node:
@@ -231,13 +233,16 @@ def sample(node: Node, stream: Random, bindings: dict[str, Tokens] | None = None
 
 
 def _sample(node: Node, uniform: Callable[[], float], bindings: dict[str, Tokens], tokens: list[str]) -> None:
+    while isinstance(node, Choice):
+        node = node.options[bisect(node.cumulative, uniform())]
     if isinstance(node, Words):
-        tokens.extend(node.tokens)
+        tokens += node.tokens
     elif isinstance(node, Series):
         for part in node.parts:
-            _sample(part, uniform, bindings, tokens)
-    elif isinstance(node, Choice):
-        _sample(node.options[bisect(node.cumulative, uniform())], uniform, bindings, tokens)
+            if isinstance(part, Words):
+                tokens += part.tokens
+            else:
+                _sample(part, uniform, bindings, tokens)
     else:
         if node.slot not in bindings:
             if not (free := free_values(node, bindings)):
@@ -267,6 +272,18 @@ def probability(node: Node, tokens: Tokens, bindings: Bindings = ()) -> float:
     return sum(readings(node, tokens, bindings).values())
 
 
+@lru_cache(maxsize=2**18)  # templates share their rules
+def first_tokens(node: Node) -> frozenset[str]:
+    """The tokens that a sentence of `node` may begin with; ANY is among them if it may be empty or begins with a slot."""
+    if isinstance(node, Words):
+        return frozenset(node.tokens[:1] or {ANY})
+    if isinstance(node, Slot):
+        return frozenset({ANY})
+    if isinstance(node, Choice):
+        return frozenset().union(*map(first_tokens, node.options))
+    return first_tokens(node.parts[0])
+
+
 State = tuple[int, Bindings]  # tokens said, slots bound
 
 
@@ -282,9 +299,9 @@ def _advance(node: Node, tokens: Tokens, states: dict[State, float]) -> dict[Sta
         return states
     reached: dict[State, float] = {}
     if isinstance(node, Choice):
-        following = {tokens[at] for at, _ in states if at < len(tokens)}
+        beginnings = {ANY, *(tokens[at] for at, _ in states if at < len(tokens))}
         for option, share in zip(node.options, node.probabilities, strict=True):
-            if isinstance(option, Words) and option.tokens and option.tokens[0] not in following:
+            if first_tokens(option).isdisjoint(beginnings):
                 continue  # most options are settled by their first word
             for state, p in _advance(option, tokens, states).items():
                 reached[state] = reached.get(state, 0.0) + share * p

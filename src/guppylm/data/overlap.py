@@ -30,7 +30,7 @@ def _parts(node: Node) -> tuple[Node, ...]:
 def _kept(find: Callable[[Node], Fact]) -> Callable[[Node], Fact]:
     """Keeps what is found about a node with parts: templates share their rules, and are looked at again and again."""
     kept = lru_cache(maxsize=2**18)(find)
-    return wraps(find)(lambda node: kept(node) if _parts(node) else find(node))
+    return wraps(find)(lambda node: find(node) if isinstance(node, (Words, Slot)) else kept(node))
 
 
 @_kept
@@ -38,7 +38,7 @@ def slots(node: Node) -> frozenset[str]:
     """The names of all slots that stand in `node`."""
     if isinstance(node, Slot):
         return frozenset({node.slot})
-    return frozenset().union(*(slots(part) for part in _parts(node)))
+    return frozenset().union(*map(slots, _parts(node)))
 
 
 @_kept
@@ -48,7 +48,7 @@ def vocabulary(node: Node) -> frozenset[str]:
         return frozenset(node.tokens)
     if isinstance(node, Slot):
         return frozenset(token for value in node.values for token in value)
-    return frozenset().union(*(vocabulary(part) for part in _parts(node)))
+    return frozenset().union(*map(vocabulary, _parts(node)))
 
 
 @_kept
@@ -58,7 +58,7 @@ def literals(node: Node) -> frozenset[str]:
         return frozenset(node.tokens)
     if isinstance(node, Slot):
         return frozenset()
-    return frozenset().union(*(literals(part) for part in _parts(node)))
+    return frozenset().union(*map(literals, _parts(node)))
 
 
 @_kept

@@ -70,36 +70,46 @@ def stream_text(
 def reply_to_all(
     model: Transformer, tokenizer: Tokenizer, prompts: Sequence[str], config: SamplingConfig, seed: int | None
 ) -> list[Reply]:
-    """A reply to each prompt. Prompts of one length are read and answered side by side, so nothing is padded."""
-    device = model.token_embedding.weight.device
-    random = generator(seed, device)
+    """A reply to each prompt: many at once, since all of them can use a weight while it is at hand."""
+    random = generator(seed, model.token_embedding.weight.device)
     rendered = [tokenizer.render_prompt(prompt, model.config.context)[0] for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda number: len(rendered[number]))
     replies = [Reply() for _ in prompts]
-    while order:
-        length = len(rendered[order[0]])
-        group = [number for number in order[:BATCH] if len(rendered[number]) == length]
-        order = order[len(group) :]
-        ids = torch.tensor([rendered[number] for number in group], device=device)
-        for number, said in zip(group, _reply_side_by_side(model, ids, tokenizer.end, config, random), strict=True):
+    for first in range(0, len(order), BATCH):
+        group = order[first : first + BATCH]
+        written = _side_by_side(model, [rendered[number] for number in group], tokenizer.end, config, random)
+        for number, row in zip(group, written, strict=True):
+            said = row[len(rendered[number]) :]
             ended = tokenizer.end in said
             said = said[: said.index(tokenizer.end)] if ended else said
             replies[number] = Reply(said, tokenizer.decode(said), ended)
     return replies
 
 
-def _reply_side_by_side(
-    model: Transformer, ids: Tensor, end: int, config: SamplingConfig, random: torch.Generator
+def _side_by_side(
+    model: Transformer, prompts: list[list[int]], end: int, config: SamplingConfig, random: torch.Generator
 ) -> list[list[int]]:
-    """Draws until every row of `ids` (rows, time) has ended; what a row says after its end is to be ignored."""
-    cache = KeyValueCache(model.config, ids.shape[0], model.token_embedding.weight)
-    logits = model(ids, cache)[:, -1]
-    said: list[Tensor] = []
-    ended = torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
-    while True:
-        token = draw(logits, config, random)
-        said.append(token)
-        ended |= token == end
-        if bool(ended.all()) or cache.length == model.config.context:
-            return torch.stack(said, dim=1).tolist()
-        logits = model(token[:, None], cache)[:, -1]
+    """Each prompt with its reply; what stands behind the end token is to be ignored.
+
+    All rows read as far as the shortest prompt goes, and then take one token at a time, so that they stay equally long: a
+    row whose prompt goes on takes the prompt's next token, the others draw theirs.
+    """
+    device = model.token_embedding.weight.device
+    width = max(map(len, prompts))
+    told = torch.tensor([ids + [-1] * (width - len(ids)) for ids in prompts], device=device)
+    lengths = torch.tensor([len(ids) for ids in prompts], device=device)
+    written = told[:, : int(lengths.min())]
+    cache = KeyValueCache(model.config, len(prompts), model.token_embedding.weight)
+    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+    new = written
+    while not bool(ended.all()) and cache.length < model.config.context:
+        last = torch.zeros_like(new, dtype=torch.bool)
+        last[:, -1] = True
+        token = draw(model(new, cache, last), config, random)
+        at = written.shape[1]
+        if at < width:
+            token = torch.where(at < lengths, told[:, at], token)
+        ended |= (token == end) & (at >= lengths)
+        new = token[:, None]
+        written = torch.cat((written, new), dim=1)
+    return written.tolist()
