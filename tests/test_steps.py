@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guppylm.config import ModelConfig, TrainConfig, from_dict, preset
-from guppylm.data.batches import Batches, in_order
+from guppylm.data.batches import Batches, collate, in_order
 from guppylm.data.tokenizer import Rendered
+from guppylm.evaluation.loss import reply_nats
 from guppylm.training.clock import Clock, seconds_left, steps_in_time
 from guppylm.training.loop import LOSS_SCALE, Update, first_layers, new_optimizer, update
 from guppylm.training.optimizer import ADAM_BETAS, Optimizer, orthogonalise, schedule
@@ -182,6 +183,32 @@ def test_targets_are_the_next_token_and_count_in_replies_only() -> None:
     assert batch.ids.tolist() == [[1, 2, 3, 4, 5]]
     assert batch.targets.tolist() == [[2, 3, 4, 5, 6]]
     assert batch.counts.tolist() == [[False, False, True, True, True]]
+
+
+def test_the_first_token_of_each_reply_weighs_what_the_config_says() -> None:
+    batch = collate(
+        [Rendered([1] * 7, [False, True, True, False, False, True, True]), Rendered([1] * 4, [False] * 2 + [True] * 2)]
+    )
+    assert batch.weights(4.0).tolist() == [4, 1, 4, 1, 4, 1]
+    with pytest.raises(ValueError, match="first_token is 0"):
+        TrainConfig(first_token=0)
+
+
+@pytest.mark.parametrize("first", [1.0, 4.0])
+def test_a_step_follows_the_weighted_mean_and_reports_the_plain_one(first: float) -> None:
+    model = new_model(ModelConfig(vocabulary_size=64, context=16, layers=2, width=32, heads=2, mlp_width=64), 1)
+    config = TrainConfig(steps=10, tokens_per_step=64, first_token=first)
+    batches = Batches(rendered([8 + i % 5 for i in range(40)]), config, 16)
+    read = batches[0]
+    assert len(read) > 1
+    nats = torch.cat([reply_nats(model, batch, "float32") for batch in read])
+    weights = torch.cat([batch.weights(first) for batch in read])
+    gradients = torch.autograd.grad((nats * weights).sum() / weights.sum(), list(model.parameters()))
+    done = update(model, new_optimizer(model, config), batches, config, 0)
+    assert float(done.loss) == pytest.approx(float(nats.detach().mean()), rel=1e-5)
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, gradient, atol=1e-7)
 
 
 def test_in_order_holds_each_row_once() -> None:

@@ -1,6 +1,7 @@
 """Every dial of the model and of its training, with the presets fry, guppy and koi."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -43,6 +44,7 @@ class TrainConfig:
     deep_rate: float = 0.6  # of the learning rates, what is left of them when the other layers join in
     decay: float = 0.5  # the share of the steps after those, at the end, over which the learning rates fall to zero
     seed: int = 1  # of the weights and of the order of the rows
+    first_token: float = 1.0  # what the first token of a reply weighs in the loss, where each of the others weighs 1
     precision: str = "float32"  # of the matrix products; "bfloat16", or else "float16", where the machine is faster with it
     evaluations: int = 16  # looks at the validation rows along the way
     evaluation_rows: int = 128  # how many of them
@@ -53,6 +55,8 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.shallow_steps < self.steps:
             raise ValueError(f"shallow_steps is {self.shallow_steps}; it must be at least 0 and less than steps, {self.steps}")
+        if not 0 < self.first_token < math.inf:
+            raise ValueError(f"first_token is {self.first_token}; it must be above 0")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay is {self.decay}; it must be above 0 and at most 1")
         if self.precision not in PRECISIONS:

@@ -26,6 +26,12 @@ class Batch(NamedTuple):
     targets: Tensor  # targets[i, t] is the token after ids[i, t]
     counts: Tensor  # bool: true where the target is part of a reply
 
+    def weights(self, first: float) -> Tensor:
+        """What each place that counts weighs in the loss, row by row: `first` where a reply begins, 1 elsewhere. (places,)."""
+        begins = self.counts.clone()
+        begins[:, 1:] &= ~self.counts[:, :-1]
+        return 1 + (first - 1) * begins[self.counts].float()
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))

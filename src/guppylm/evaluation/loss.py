@@ -76,12 +76,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32", cache_enabled=False)
 
 
-def reply_loss(model: Transformer, batch: Batch, precision: str) -> Tensor:
-    """Mean cross-entropy of the batch's reply tokens, in nats."""
-    device = batch.ids.device
-    with autocast(device, precision):
+def reply_nats(model: Transformer, batch: Batch, precision: str) -> Tensor:
+    """The cross-entropy of each of the batch's reply tokens, row by row: (tokens,), in nats. Their mean is the loss."""
+    with autocast(batch.ids.device, precision):
         logits = model(batch.ids, only=batch.counts)
-    return F.cross_entropy(logits.float(), batch.targets[batch.counts])
+    return F.cross_entropy(logits.float(), batch.targets[batch.counts], reduction="none")
 
 
 @torch.inference_mode()
@@ -91,9 +90,7 @@ def row_losses(model: Transformer, rendered: Sequence[Rendered], precision: str 
     sums = torch.zeros(len(rendered), dtype=torch.float64)
     for numbers, batch in in_order(rendered, TOKENS_PER_BATCH):
         there = batch.to(device)
-        with autocast(device, precision):
-            logits = model(there.ids, only=there.counts)
-        losses = F.cross_entropy(logits.float(), there.targets[there.counts], reduction="none")
+        losses = reply_nats(model, there, precision)
         place = there.counts.nonzero()[:, 0].cpu()  # the row in the batch that each loss belongs to
         sums[numbers] = torch.zeros(len(numbers), dtype=torch.float64).index_add(0, place, losses.double().cpu())
     return sums

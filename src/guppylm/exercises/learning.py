@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from guppylm.evaluation.loss import reply_loss
+from guppylm.evaluation.loss import reply_nats
 from guppylm.exercises.exercise import Case, Exercise, Function, Mistake, Said
 from guppylm.exercises.trial import STEPS, both_taught
 from guppylm.fish import Fish
@@ -147,7 +147,7 @@ LOSS = Exercise(
             (lambda logits, targets, counts: _loss_of_the_model(logits, targets, counts).detach(),),
         ),
     ),
-    where=reply_loss,
+    where=reply_nats,
     swapped=f"your loss teaches a copy of it a new line in {STEPS} steps",
     trial=_loss_trial,
     drive=with_gradient,

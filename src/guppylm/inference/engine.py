@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from guppylm.data.tokenizer import Tokenizer
 from guppylm.inference.sampling import SamplingConfig, draw

@@ -15,7 +15,7 @@ from guppylm.checkpoint import RunFolder, TrainingState, load_strictly
 from guppylm.config import TrainConfig
 from guppylm.data.batches import Batch, Steps
 from guppylm.data.tokenizer import Tokenizer
-from guppylm.evaluation.loss import Loss, LossReport, reply_loss
+from guppylm.evaluation.loss import Loss, LossReport, reply_nats
 from guppylm.inference.engine import reply_to_all
 from guppylm.inference.sampling import SamplingConfig
 from guppylm.model import Transformer
@@ -49,8 +49,9 @@ def update(
     model: Transformer, optimizer: Optimizer, batches: Steps, config: TrainConfig, step: int, workers: Workers = ALONE
 ) -> Update:
     """One step of learning: guess, compare, find out which way each weight should go, go."""
-    parts = [batch.to(model.token_embedding.weight.device) for batch in batches[step]]
-    said = sum(int(batch.counts.sum()) for batch in parts)
+    read = batches[step]
+    said, weight = (sum(float(batch.weights(first).sum()) for batch in read) for first in (1.0, config.first_token))
+    parts = [batch.to(model.token_embedding.weight.device) for batch in read]
     scale = LOSS_SCALE if config.precision == "float16" else 1.0
     shallow = step < config.shallow_steps
     with first_layers(model, max(1, model.config.layers // 3) if shallow else model.config.layers):
@@ -60,10 +61,10 @@ def update(
             """The loss of some of the batches, and its gradients: their parts of the whole step's."""
             loss, total = torch.zeros((), device=learning[0].device), list[torch.Tensor]()
             for batch in share:
-                part = reply_loss(model, batch, config.precision) * (batch.counts.sum() / said)
-                found = list(torch.autograd.grad(part * scale, learning))
+                nats = reply_nats(model, batch, config.precision)
+                found = list(torch.autograd.grad(nats @ batch.weights(config.first_token) * (scale / weight), learning))
                 total = [whole.add_(one) for whole, one in zip(total, found, strict=True)] if total else found
-                loss += part.detach()
+                loss += nats.detach().sum() / said
             return loss, total
 
         losses, totals = zip(*workers.share(study, parts), strict=True)

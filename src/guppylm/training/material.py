@@ -125,8 +125,11 @@ def measure_of(folder: RunFolder, run: RunConfig, tokenizer: Tokenizer) -> Measu
 
 
 def dials(kind: str, config: TrainConfig) -> TrainConfig:
-    """The recipe for this kind of data. A window of text is four times as long as a reply, so fewer of them are looked at."""
-    return dataclasses.replace(config, evaluation_rows=64) if kind == TEXT else config
+    """The recipe for this kind of data. A window of text is four times as long as a reply, so fewer of them are looked at.
+
+    And it begins anywhere: its first token is no weightier than the others.
+    """
+    return dataclasses.replace(config, evaluation_rows=64, first_token=1.0) if kind == TEXT else config
 
 
 def _learn_tokens(folder: RunFolder, lowercase: bool, reporter: Reporter) -> tuple[Tokenizer, list[Rendered]]:

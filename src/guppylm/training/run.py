@@ -33,6 +33,7 @@ from guppylm.training.progress import Reporter, Silent
 
 GROWING_UP = 5  # prompts that are answered along the way
 DECAY = 0.8  # of the steps with all layers; where there are no others, half of them does better
+FIRST_TOKEN = 4.0  # a reply begins with what was understood: for that to be learnt early it weighs more than what follows
 RESERVE = 3.0  # seconds kept back for the last save and the first reply
 
 
@@ -133,7 +134,7 @@ def train_config(steps: int | None, seed: int, precision: str, shallow_steps: in
     steps = TrainConfig.steps if steps is None else steps
     shallow = int(SHALLOW * steps) if shallow_steps is None else shallow_steps
     decay = DECAY if shallow else TrainConfig.decay
-    return TrainConfig(steps, shallow_steps=shallow, decay=decay, seed=seed, precision=precision)
+    return TrainConfig(steps, shallow_steps=shallow, decay=decay, seed=seed, first_token=FIRST_TOKEN, precision=precision)
 
 
 def default_folder(kind: str, given: str) -> Path:
