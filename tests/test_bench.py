@@ -40,6 +40,7 @@ def bench(name: str) -> ModuleType:
 race = bench("time_to_loss")
 generate = bench("generate")
 outsiders = bench("strangers")
+cores = bench("cores")
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +287,24 @@ def test_counting_words_knows_the_sheet_s_own_prompts() -> None:
     other = [stranger._replace(topics=frozenset({"poop"} - stranger.topics)) for stranger in own]
     assert outsiders.by_counting(sheet, own) > 0.9
     assert outsiders.by_counting(sheet, other) < 0.1
+
+
+def test_both_ways_to_use_the_cores_take_the_same_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = []
+
+    def update(*given: Any) -> Any:
+        taken.append((given[3].shallow_steps, given[4], given[5].count))
+        return step(*given)
+
+    step = cores.update
+    monkeypatch.setattr(cores, "update", update)
+    monkeypatch.setattr(cores, "STEPS", 6)
+    monkeypatch.setattr(cores, "preset", lambda name: SMALL)
+    monkeypatch.setattr(cores, "workers_for", lambda device, batches: Workers(2))
+    cores.main()
+    assert [number for _, number, _ in taken] == 2 * list(range(12))
+    assert [count for _, _, count in taken] == 12 * [1, 2]
+    assert [shallow for shallow, _, _ in taken] == 12 * [12] + 12 * [0]
+    assert capsys.readouterr().out.count("times as fast") == 2
