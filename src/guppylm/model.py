@@ -120,7 +120,10 @@ class Transformer(nn.Module):
         self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
-        """Small random weights; what a half block adds starts at zero, so that every block begins as a plain wire."""
+        """Small random weights; what a half block adds starts at zero, so that every block begins as a plain wire.
+
+        Queries start at zero too: attention begins by looking at all tokens alike.
+        """
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
             nn.init.zeros_(module.bias)
@@ -128,6 +131,8 @@ class Transformer(nn.Module):
             nn.init.normal_(module.weight, std=0.02)
         if isinstance(module, Attention | MLP):
             nn.init.zeros_(module.output.weight)
+        if isinstance(module, Attention):
+            nn.init.zeros_(module.query.weight)
 
     def forward(self, ids: Tensor, cache: KeyValueCache | None = None, only: Tensor | None = None) -> Tensor:
         """Logits (batch, time, vocabulary) for the token after each of `ids` (batch, time).
