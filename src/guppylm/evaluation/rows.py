@@ -1,5 +1,6 @@
 """The rows of a run: what it learnt from, and what it is tested on."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,14 +40,21 @@ def rows_of(run: RunFolder, name: str) -> list[Row]:
     if config.kind == TEXT:
         raise RunError(f"{run.path} has learned from a text; it has no rows of prompt and reply")
     if not path.parent.exists() and config.kind == CHARACTER:
-        source = Conversations(sheet_of(run), config.train.seed)
-        return list(source.rows(name, config.rows)) if name == "train" else source.measured(name)
+        sheet_of(run)  # is it still the one?
+        return list(_drawn_again(config.character, config.fingerprint, config.train.seed, name, config.rows))
     try:
         return list(read_rows(path))
     except (OSError, ValueError) as error:
         again = f"delete the folder {path.parent}, and its rows will be drawn again"
         way_out = again if config.kind == CHARACTER else "copy it again, or train again with --overwrite"
         raise RunError(f"{path} is missing or damaged ({error}); {way_out}") from error
+
+
+@lru_cache(maxsize=4)  # who exports a fish asks for all that it has read several times
+def _drawn_again(character: str, fingerprint: str, seed: int, name: str, count: int) -> tuple[Row, ...]:
+    """The rows of a split. The `fingerprint` is there for the cache: another sheet has other rows."""
+    source = Conversations(load_character(character), seed)
+    return tuple(source.rows(name, count) if name == "train" else source.measured(name))
 
 
 class Held(NamedTuple):

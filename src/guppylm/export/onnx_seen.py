@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from guppylm.data.conversations import Row
 from guppylm.data.grammar import normalise
@@ -16,34 +17,46 @@ from guppylm.data.grammar import normalise
 SEEDS = (0, 0x9747B28C)  # of the upper and the lower half
 BETWEEN_SENTENCES = r"(?<=[.?!]) "  # the same in Python and JavaScript
 EXAMPLES = ("", "a", "guppy", "A caf\u00e9.", "the castle. it was here before the water.")  # for tests in other languages
-MASK = 0xFFFFFFFF
+Words = npt.NDArray[np.uint32]
 
 
-def murmur3(data: bytes, seed: int) -> int:
-    """MurmurHash3_x86_32."""
-    state = seed
-    whole = len(data) & ~3
-    for at in range(0, whole, 4):
-        state ^= _scattered(int.from_bytes(data[at : at + 4], "little"))
-        state = ((state << 13 | state >> 19) * 5 + 0xE6546B64) & MASK
-    if len(data) > whole:
-        state ^= _scattered(int.from_bytes(data[whole:], "little"))
-    state ^= len(data)
-    state = (state ^ state >> 16) * 0x85EBCA6B & MASK
-    state = (state ^ state >> 13) * 0xC2B2AE35 & MASK
-    return state ^ state >> 16
+def murmur3(data: npt.NDArray[np.uint8], seed: int) -> Words:
+    """MurmurHash3_x86_32 of texts of one length: (texts, bytes) to (texts,). Products and sums wrap round at 32 bits."""
+    texts, length = data.shape
+    padded = np.zeros((texts, (length + 3) // 4 * 4), dtype=np.uint8)
+    padded[:, :length] = data
+    state = np.full(texts, seed, dtype=np.uint32)
+    for place, word in enumerate(padded.view("<u4").T):
+        state ^= _turned(word * np.uint32(0xCC9E2D51), 15) * np.uint32(0x1B873593)
+        if place < length // 4:  # a word that the text does not fill is only mixed in
+            state = _turned(state, 13) * np.uint32(5) + np.uint32(0xE6546B64)
+    state ^= np.uint32(length)
+    state = (state ^ state >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+    state = (state ^ state >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+    return state ^ state >> np.uint32(16)
 
 
-def _scattered(word: int) -> int:
-    word = word * 0xCC9E2D51 & MASK
-    return (word << 15 | word >> 17) * 0x1B873593 & MASK
+def _turned(words: Words, bits: int) -> Words:
+    return words << np.uint32(bits) | words >> np.uint32(32 - bits)
+
+
+def hashes(texts: Iterable[str]) -> npt.NDArray[np.uint64]:
+    """The hash of each text, in any order. `normalise` brings them into one form first."""
+    of_length: dict[int, list[bytes]] = {}
+    for text in texts:
+        data = normalise(text).encode()
+        of_length.setdefault(len(data), []).append(data)
+    found = [np.zeros(0, dtype=np.uint64)]
+    for length, group in of_length.items():
+        table = np.frombuffer(b"".join(group), dtype=np.uint8).reshape(len(group), length)
+        upper, lower = (murmur3(table, seed).astype(np.uint64) for seed in SEEDS)
+        found.append(upper << np.uint64(32) | lower)
+    return np.concatenate(found)
 
 
 def hash64(text: str) -> int:
-    """The hash of a text, which `normalise` brings into one form first."""
-    data = normalise(text).encode()
-    upper, lower = (murmur3(data, seed) for seed in SEEDS)
-    return upper << 32 | lower
+    """The hash of one text."""
+    return int(hashes([text])[0])
 
 
 def sentences(reply: str) -> list[str]:
@@ -60,9 +73,9 @@ def seen(rows: Sequence[Row]) -> tuple[bytes, dict[str, Any]]:
     }
     sections, blob = {}, b""
     for name, found in texts.items():
-        hashes = np.array(sorted({hash64(text) for text in set(found)}), dtype="<u8")
-        sections[name] = {"offset": len(blob), "count": len(hashes)}
-        blob += hashes.tobytes()
+        sorted_hashes = np.unique(hashes(set(found))).astype("<u8")
+        sections[name] = {"offset": len(blob), "count": len(sorted_hashes)}
+        blob += sorted_hashes.tobytes()
     told = {
         "file": "seen.bin",
         "hash": "murmur3_x86_32, twice",
