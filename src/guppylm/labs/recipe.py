@@ -108,13 +108,13 @@ class Recipe:
 def plain_start(config: ModelConfig) -> Transformer:
     """A model in which every matrix starts at random.
 
-    Guppy's own start lets each half block add nothing at first: a trick that only works with residuals, so a lab that
-    takes them out would compare tricks and not parts. All arms of all labs start like this.
+    Guppy's own start lets each half block add nothing at first, and attention look at all tokens alike: tricks, the first
+    of which only works with residuals, so a lab would compare tricks and not parts. All arms of all labs start like this.
     """
     model = Transformer(config)
     for block in blocks_of(model):
-        for output in (block.attention.output, block.mlp.output):
-            nn.init.normal_(output.weight, std=1 / math.sqrt(output.in_features))
+        for silent in (block.attention.query, block.attention.output, block.mlp.output):
+            nn.init.normal_(silent.weight, std=1 / math.sqrt(silent.in_features))
     return model
 
 
