@@ -15,12 +15,12 @@ from guppylm.fish import SHIPPED, Fish, load
 from guppylm.inference.sampling import SamplingConfig
 
 GOLDEN = {  # the likeliest replies
-    "i got you a new castle": "a castle. i swam around it twice. it is approved.",
-    "are you hungry": "always. it keeps me facing the lid.",
-    "what is the meaning of life": "i asked the snail. food. the rest is waiting.",
-    "my cat is watching you": "i know. he brings two green lights at night.",
-    "i feel so lonely": "sit here. i will swim where you can see.",
-    "hi guppy": "hello. you stand in my best corner.",
+    "i got you a new castle": "a castle. i looked at both sides. it let me go first.",
+    "are you hungry": "i was full once. it passed.",
+    "what is the meaning of life": "i have thought about it. food. the rest is waiting.",
+    "my cat is watching you": "i saw. he brings two green lights at night.",
+    "i feel so lonely": "sit here. i am here all day. i checked.",
+    "hi guppy": "hello. no need to make waves.",
 }
 
 
