@@ -134,8 +134,9 @@ def ablation(inside: Inside) -> str:
     scores, random = ranked(inside.copying), Random(SEED)
     best, others = list(scores)[:BEST], list[str]()
     for head in best:
-        layer = head.rpartition(".")[0]
-        others.append(random.choice([name for name in scores if name.startswith(layer) and name not in (*best, *others)]))
+        left = [name for name in scores if name not in (*best, *others)]
+        beside = [name for name in left if name.rpartition(".")[0] == head.rpartition(".")[0]]
+        others.append(random.choice(beside or left))  # a small model's layer may have no other head left
     rows = []
     for names in ([], *([name] for name in best), best, *([name] for name in others), others):
         share = inside.echo(inside.fish.ablate(names, "mean", inside.reference))
