@@ -7,6 +7,7 @@ from typing import Any
 
 from draw import ACCENT, GRAVEL, LINE, MARGIN, QUIET, WARM, Picture
 from example import Example, name
+from torch.distributions import Categorical
 
 from guppylm.checkpoint import SCORECARD
 from guppylm.guess import model_shares
@@ -135,13 +136,15 @@ def learning(example: Example) -> Picture:
 
 
 def sampling(example: Example) -> Picture:
-    """The same logits at three temperatures."""
-    logits = example.look.activations["logits"][-1]
+    """The same logits at three temperatures, where the fish is least sure what his reply says next."""
+    before = example.fish.look(example.prompt, example.reply).activations["logits"][-len(example.ids) :]  # each of its tokens
+    place = int(Categorical(logits=before).entropy().argmax())
+    logits, said = before[place], example.fish.tokenizer.decode(example.ids[:place])
     best = logits.topk(min(8, len(logits))).indices.tolist()
     shares = {t: filtered(logits, SamplingConfig(temperature=t)).softmax(-1) for t in (1.0, 0.7, 0.3)}
     top = name(example.look.text(best[0]))
     says = f"“{top}” has " + ", ".join(f"{float(p[best[0]]):.2f} at {t:g}" for t, p in shares.items()) + "."
-    picture = Picture("The first token of the reply at three temperatures", says)
+    picture = Picture(f"What comes after “{said}”, at three temperatures" if said else "The first token of the reply", says)
     for column, (temperature, p) in enumerate(shares.items()):
         x = 110 + column * 200
         picture.text(x, 66, f"temperature {temperature:g}", 13, weight=600)
