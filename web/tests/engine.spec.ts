@@ -71,7 +71,7 @@ test("every activation is PyTorch's", async () => {
   } of reference.dials) {
     const ours = drawable(logits, { temperature, top_k, top_p, min_p });
     const most = shares.reduce((worst, share, token) => Math.max(worst, Math.abs(share - ours[token]!)), 0);
-    expect(most, String([temperature, top_k, top_p, min_p])).toBeLessThan(1e-6);
+    expect(most, String([temperature, top_k, top_p, min_p])).toBeLessThan(1e-5); // PyTorch divides in 32 bits, we in 64
     expect(ours.filter((share) => share > 0).length).toBe(shares.filter((share) => share > 0).length);
   }
 });
